@@ -1,0 +1,305 @@
+"""The environment, read once into one frozen, typed value.
+
+Nothing else in the project reads an environment variable. A word that is not among the choices, a
+missing secret or an impossible pair ends the process with one line for each problem: the variable,
+what it may be, and never a secret's value.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from croniter import croniter
+
+SessionBackend = Literal["db", "cached_db", "cache", "file", "signed_cookies"]
+SessionLayer = Literal["stock"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+SESSION_BACKENDS: Final[tuple[SessionBackend, ...]] = get_args(SessionBackend)
+
+SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for as many
+PASSWORD_MIN_LENGTH: Final = 16  # characters
+TWO_WEEKS_SECONDS: Final = 14 * 24 * 3600  # Django's own default SESSION_COOKIE_AGE
+COOKIE_AGE_MAX_SECONDS: Final = 400 * 24 * 3600  # browsers cap at 400 days (RFC 6265bis, 5.5)
+
+# One host name: labels of letters, digits and inner hyphens (RFC 1123, 2.1). An address has no
+# SNI, so it could never be served.
+DOMAIN: Final = re.compile(
+    r"(?=.{1,253}\Z)(?!.*\.\d+\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+    r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*"
+)
+
+
+class VariableError(ValueError):
+    """A value that may not be; the message says what it may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Env:
+    """Every setting that an operator can make, in the order of `.env.example`."""
+
+    # Where the site is
+    domain: str
+    https_port: int
+    hsts_seconds: int
+    hsts_include_subdomains: bool
+    hsts_preload: bool
+    sign_ins_per_minute: int  # nginx's limit; read here so that a bad value stops the start
+    # Sessions
+    session_backend: SessionBackend
+    session_layer: SessionLayer
+    session_cookie_age_seconds: int
+    session_file_path: Path
+    clearsessions_schedule: str
+    clearsessions_jitter_seconds: int
+    # Capacity
+    app_cpus: Decimal
+    log_level: LogLevel
+    # Stores
+    database_host: str
+    database_port: int
+    database_name: str
+    database_user: str
+    database_password: str
+    redis_host: str
+    redis_port: int
+    redis_user: str
+    redis_password: str | None
+    # Keys
+    secret_key: str
+    secret_key_fallbacks: tuple[str, ...]
+
+    @property
+    def host(self) -> str:
+        """Return the authority that browsers send: the port only where it is not 443."""
+        return self.domain if self.https_port == 443 else f"{self.domain}:{self.https_port}"
+
+    @property
+    def origin(self) -> str:
+        """Return the one origin of the site."""
+        return f"https://{self.host}"
+
+    @property
+    def uses_redis(self) -> bool:
+        """Return whether the session backend keeps anything in Redis."""
+        return self.session_backend in ("cache", "cached_db")
+
+
+class Reader:
+    """Read variables from a mapping and collect what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.problems: list[str] = []
+
+    def value[T](self, name: str, parse: Callable[[str], T], default: str | None = None) -> T:
+        """Return the parsed variable; an unset or empty one is the default."""
+        text = self.environ.get(name) or default
+        try:
+            if text is None:
+                raise VariableError("is not set")
+            return parse(text)
+        except VariableError as problem:
+            self.problems.append(f"{name} {problem}")
+            # Never read: read() ends the process before an Env leaves this module.
+            return None  # type: ignore[return-value]
+
+    def secret(self, name: str, min_length: int) -> str:
+        """Return the secret in the file that `NAME_FILE` names, or in `NAME`; not in both."""
+        path = self.environ.get(f"{name}_FILE")
+        if path is None:
+            return self.value(name, secret_of(min_length))
+        if self.environ.get(name):
+            self.problems.append(f"{name} and {name}_FILE are both set; keep {name}_FILE")
+        return self.value(f"{name}_FILE", secret_file_of(min_length))
+
+
+def one_of[T: str](words: tuple[T, ...]) -> Callable[[str], T]:
+    """Return a parser for a closed choice."""
+
+    def parse(text: str) -> T:
+        for word in words:
+            if word == text:
+                return word
+        raise VariableError(f"is {text!r}; it may be {', '.join(words)}")
+
+    return parse
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser for a whole number from low to high."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise VariableError(f"is {text!r}; it may be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def cpus(text: str) -> Decimal:
+    """Parse a share of processors, as Docker's `cpus` limit takes it."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal(0)
+    if not (value.is_finite() and Decimal("0.1") <= value <= 256):
+        raise VariableError(
+            f"is {text!r}; it may be a number of processors from 0.1 to 256, such as 1.5"
+        )
+    return value
+
+
+def boolean(text: str) -> bool:
+    """Parse `true` or `false`."""
+    return one_of(("true", "false"))(text) == "true"
+
+
+def word(text: str) -> str:
+    """Take any text that is not empty."""
+    return text
+
+
+def domain(text: str) -> str:
+    """Parse one host name in lower case."""
+    if not DOMAIN.fullmatch(text):
+        raise VariableError(
+            f"is {text!r}; it may be one host name in lower case, such as www.example.org: "
+            "no scheme, port, path, wildcard or address"
+        )
+    return text
+
+
+def absolute_path(text: str) -> Path:
+    """Parse an absolute path."""
+    if not text.startswith("/"):
+        raise VariableError(f"is {text!r}; it may be an absolute path")
+    return Path(text)
+
+
+def schedule(text: str) -> str:
+    """Parse a cron expression of five fields."""
+    if len(text.split()) != 5 or not croniter.is_valid(text):
+        raise VariableError(
+            f"is {text!r}; it may be a cron expression of five fields, such as '0 * * * *'"
+        )
+    return text
+
+
+def secret_of(min_length: int) -> Callable[[str], str]:
+    """Return a parser for a secret of printable ASCII without blanks."""
+
+    def parse(text: str) -> str:
+        if text.endswith("\n"):
+            raise VariableError("ends in a newline; write it with printf %s, without one")
+        if not all("!" <= character <= "~" for character in text):
+            raise VariableError("holds a blank or a character that is not printable ASCII")
+        if len(text) < min_length:
+            raise VariableError(
+                f"has {len(text)} characters; it may have {min_length} or more: "
+                f"openssl rand -hex {min_length}"
+            )
+        return text
+
+    return parse
+
+
+def secret_file_of(min_length: int) -> Callable[[str], str]:
+    """Return a parser for the path of a file that holds one secret."""
+
+    def parse(path: str) -> str:
+        try:
+            return secret_of(min_length)(file_text(path))
+        except VariableError as problem:
+            raise VariableError(f"names {path}, which {problem}") from problem
+
+    return parse
+
+
+def secret_lines_of(min_length: int) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser for the path of a file that holds one secret a line, or none."""
+
+    def parse(path: str) -> tuple[str, ...]:
+        try:
+            return tuple(secret_of(min_length)(line) for line in file_text(path).splitlines())
+        except VariableError as problem:
+            raise VariableError(f"names {path}, in which a line {problem}") from problem
+
+    return parse
+
+
+def file_text(path: str) -> str:
+    """Return what the file holds.
+
+    Raises:
+        VariableError: when it can't be read or is not ASCII.
+    """
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError as error:
+        raise VariableError(f"can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise VariableError("is not ASCII text") from error
+
+
+def read(environ: Mapping[str, str]) -> Env:
+    """Return the environment as one value.
+
+    Raises:
+        SystemExit: with one line for each variable that is not what it may be.
+    """
+    reader = Reader(environ)
+    backend = reader.value("SESSION_BACKEND", one_of(SESSION_BACKENDS))
+    env = Env(
+        domain=reader.value("DOMAIN", domain),
+        https_port=reader.value("HTTPS_PORT", integer(1, 65535), "443"),
+        hsts_seconds=reader.value("HSTS_SECONDS", integer(0, 2**31 - 1), "0"),
+        hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),
+        hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
+        sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
+        session_backend=backend,
+        session_layer=reader.value("SESSION_LAYER", one_of(get_args(SessionLayer)), "stock"),
+        session_cookie_age_seconds=reader.value(
+            "SESSION_COOKIE_AGE_SECONDS",
+            integer(60, COOKIE_AGE_MAX_SECONDS),
+            str(TWO_WEEKS_SECONDS),
+        ),
+        session_file_path=reader.value("SESSION_FILE_PATH", absolute_path, "/var/lib/sessions"),
+        clearsessions_schedule=reader.value("CLEARSESSIONS_SCHEDULE", schedule, "0 * * * *"),
+        clearsessions_jitter_seconds=reader.value(
+            "CLEARSESSIONS_JITTER_SECONDS", integer(0, 3600), "60"
+        ),
+        app_cpus=reader.value("APP_CPUS", cpus, "1"),
+        log_level=reader.value("LOG_LEVEL", one_of(get_args(LogLevel)), "INFO"),
+        database_host=reader.value("DATABASE_HOST", word, "postgres"),
+        database_port=reader.value("DATABASE_PORT", integer(1, 65535), "5432"),
+        database_name=reader.value("DATABASE_NAME", word, "app"),
+        database_user=reader.value("DATABASE_USER", word, "app"),
+        database_password=reader.secret("DATABASE_PASSWORD", PASSWORD_MIN_LENGTH),
+        redis_host=reader.value("REDIS_HOST", word, "redis"),
+        redis_port=reader.value("REDIS_PORT", integer(1, 65535), "6379"),
+        redis_user=reader.value("REDIS_USER", word, "app"),
+        redis_password=(
+            reader.secret("REDIS_PASSWORD", PASSWORD_MIN_LENGTH)
+            if backend in ("cache", "cached_db")
+            else None
+        ),
+        secret_key=reader.secret("SECRET_KEY", SECRET_KEY_MIN_LENGTH),
+        secret_key_fallbacks=(
+            reader.value("SECRET_KEY_FALLBACKS_FILE", secret_lines_of(SECRET_KEY_MIN_LENGTH))
+            if "SECRET_KEY_FALLBACKS_FILE" in environ
+            else ()
+        ),
+    )
+    if reader.problems:
+        raise SystemExit("\n".join(f"env: {problem}" for problem in reader.problems))
+    return env
+
+
+def load() -> Env:
+    """Return the environment of this process; see `read`."""
+    return read(os.environ)

@@ -1,0 +1,191 @@
+"""Settings, in the section order of Django's `global_settings.py`.
+
+One module: production is the only shape, and it differs by the values in `env`.
+"""
+
+from pathlib import Path
+
+from django.utils.csp import CSP
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from config.env import load
+from config.logs import logging_config
+
+ENV = load()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- Core -----------------------------------------------------------------------------------------
+
+DEBUG = False
+ALLOWED_HOSTS = [ENV.domain]
+TIME_ZONE = "UTC"
+USE_TZ = True
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+# A process keeps one connection for each gunicorn thread; without that, opening connections costs
+# more than all the rest of a request together.
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": ENV.database_host,
+        "PORT": ENV.database_port,
+        "NAME": ENV.database_name,
+        "USER": ENV.database_user,
+        "PASSWORD": ENV.database_password,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 2,  # seconds; the least that libpq takes
+            "application_name": ENV.session_backend,
+            "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=30s",
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "engine",
+    "lab",
+    "accounts",
+    "health",
+    "clearsessions",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+            ],
+        },
+    }
+]
+
+SECRET_KEY = ENV.secret_key
+SECRET_KEY_FALLBACKS = list(ENV.secret_key_fallbacks)
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing is uploaded
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+
+WSGI_APPLICATION = "config.wsgi.application"
+ROOT_URLCONF = "config.urls"
+X_FRAME_OPTIONS = "DENY"
+
+# nginx overwrites the header with its own scheme, whatever a client sent.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Middleware -----------------------------------------------------------------------------------
+
+MIDDLEWARE = [
+    "config.logs.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+# --- Sessions -------------------------------------------------------------------------------------
+
+SESSION_PACKAGES = {"stock": "django.contrib.sessions.backends"}
+SESSION_ENGINE = f"{SESSION_PACKAGES[ENV.session_layer]}.{ENV.session_backend}"
+SESSION_CACHE_ALIAS = "sessions"
+SESSION_COOKIE_NAME = "__Host-sessionid"
+SESSION_COOKIE_AGE = ENV.session_cookie_age_seconds
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_FILE_PATH = str(ENV.session_file_path)
+
+# --- Cache ----------------------------------------------------------------------------------------
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if ENV.uses_redis:
+    # An alias and a Redis of its own: clearing the general cache must log nobody out.
+    CACHES["sessions"] = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": f"redis://{ENV.redis_user}@{ENV.redis_host}:{ENV.redis_port}/0",
+        "OPTIONS": {
+            "PASSWORD": ENV.redis_password,
+            # The default is pickle: whoever writes to Redis could then run code here.
+            "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
+            "SOCKET_CONNECT_TIMEOUT": 0.3,  # seconds
+            "SOCKET_TIMEOUT": 0.3,  # seconds
+            # redis-py's own default tries ten times: seconds of waiting on a hung server.
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+        },
+    }
+
+# --- Authentication -------------------------------------------------------------------------------
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "account"
+LOGOUT_REDIRECT_URL = "home"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# --- CSRF -----------------------------------------------------------------------------------------
+
+CSRF_COOKIE_NAME = "__Host-csrftoken"
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [ENV.origin]
+
+# --- Logging --------------------------------------------------------------------------------------
+
+LOGGING = logging_config(ENV.log_level)
+
+# --- Security -------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = True
+SECURE_REDIRECT_EXEMPT = ["^health/"]  # asked from inside the container, without TLS
+SECURE_HSTS_SECONDS = ENV.hsts_seconds
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ENV.hsts_include_subdomains
+SECURE_HSTS_PRELOAD = ENV.hsts_preload
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+}
+
+SILENCED_SYSTEM_CHECKS = [
+    # Subdomains and preload bind other sites of the domain: the operator says so, or not.
+    "security.W005",
+    "security.W021",
+]
+if not ENV.hsts_seconds:
+    # HSTS is switched on, and ramped up, once the certificate is one that every browser trusts.
+    SILENCED_SYSTEM_CHECKS.append("security.W004")

@@ -1,0 +1,23 @@
+"""The row that says which session backend is in force."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class EngineInForce(models.Model):
+    """One row for the whole stack: every app container reads it before it serves.
+
+    Two engines behind one address would send a visitor's requests to two session stores in turn.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    backend = models.CharField(max_length=16)
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(condition=models.Q(id=1), name="engine_in_force_is_one_row"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.backend} since {self.since:%Y-%m-%d %H:%M:%S %Z}"

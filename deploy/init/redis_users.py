@@ -1,0 +1,25 @@
+"""Redis's users, from its secrets: the file holds hashes only."""
+
+import hashlib
+from collections.abc import Iterator
+
+import volumes
+
+
+def place() -> Iterator[str]:
+    """Write the ACL file; yield a line when it changed."""
+    lines = [
+        "user default off",
+        # Data commands, and INFO, by which the app checks the eviction policy; nothing that
+        # administers the server, empties it or walks all of its keys.
+        f"user app on {password('redis_app_password')} ~* &* +@all -@admin -@dangerous +info",
+        f"user admin on {password('redis_admin_password')} ~* &* +@all",
+    ]
+    if volumes.write("redis-secrets", "users.acl", "".join(f"{line}\n" for line in lines)):
+        yield "placed users.acl; a running Redis reads it when it restarts"
+
+
+def password(name: str) -> str:
+    """Return the ACL rule for the password in that secret."""
+    value = volumes.read("redis-secrets", name) or ""
+    return f"#{hashlib.sha256(value.encode()).hexdigest()}"
