@@ -4,6 +4,7 @@ One module: production is the only shape, and it differs by the values in `env`.
 """
 
 from pathlib import Path
+from typing import Any
 
 from django.utils.csp import CSP
 from redis.backoff import NoBackoff
@@ -118,7 +119,9 @@ SESSION_FILE_PATH = str(ENV.session_file_path)
 
 # --- Cache ----------------------------------------------------------------------------------------
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 if ENV.uses_redis:
     # An alias and a Redis of its own: clearing the general cache must log nobody out.
     CACHES["sessions"] = {

@@ -60,7 +60,7 @@ def check_session_cache(
 ) -> Iterable[CheckMessage]:
     """Sessions in Redis are never pickled, never shared with a cache, and never waited for long."""
     alias = settings.SESSION_CACHE_ALIAS
-    cache = settings.CACHES.get(alias)
+    cache: dict[str, Any] | None = settings.CACHES.get(alias)
     if cache is None:
         return
     options = cache.get("OPTIONS", {})

@@ -12,6 +12,14 @@ from engine.models import EngineInForce
 TAKEOVER_SECONDS = 5.0
 
 
+class EngineTakenError(Exception):
+    """Another backend is in force, and its service runs."""
+
+
+class TakeoverPendingError(Exception):
+    """Another backend is in force, and its service may still appear."""
+
+
 def service_resolves(backend: str) -> bool:
     """Return whether a container of the backend's service is on this network."""
     try:
@@ -28,33 +36,50 @@ class Claim:
         self.backend = backend
         self.absent_since: float | None = None
 
-    def attempt(self) -> str | None:
-        """Return None once this backend is in force, else the backend that still is.
+    def attempt(self) -> None:
+        """Return once this backend is in force.
 
-        The named backend is always in force. Another one takes its place only where no container
-        of the named one has been seen for `TAKEOVER_SECONDS`.
+        The named backend always is. Another one takes its place only where no container of the
+        named one has been seen for `TAKEOVER_SECONDS`.
+
+        Raises:
+            EngineTakenError: while the named backend's service runs.
+            TakeoverPendingError: while it may still appear.
         """
         row, _ = EngineInForce.objects.get_or_create(pk=1, defaults={"backend": self.backend})
         if row.backend == self.backend:
-            return None
-        if service_resolves(row.backend):
-            self.absent_since = None
-            return row.backend
+            return
+        self.require_absent(row.backend)
         if self.absent_since is None:
             self.absent_since = time.monotonic()
         if time.monotonic() - self.absent_since < TAKEOVER_SECONDS:
-            return row.backend
-        return self.take_over(row.backend)
+            raise TakeoverPendingError(
+                f"app-{row.backend} was the engine in force and does not run; "
+                f"app-{self.backend} takes its place in {TAKEOVER_SECONDS:.0f} s"
+            )
+        self.take_over(row.backend)
 
-    def take_over(self, named: str) -> str | None:
+    def require_absent(self, named: str) -> None:
+        """Raise EngineTakenError where a container of the named backend runs."""
+        if not service_resolves(named):
+            return
+        self.absent_since = None
+        raise EngineTakenError(
+            f"the engine in force is {named}, and this is app-{self.backend}: "
+            f"two would share one address; repair: ./scripts/up {self.backend}, "
+            f"or stop the other: docker compose --profile {named} stop app-{named}"
+        )
+
+    def take_over(self, named: str) -> None:
         """Replace the named backend, unless it came back or somebody else was faster."""
         if not self.rename(named, self.backend):
-            return named
-        # A container that came up meanwhile may have read the row before it changed.
-        if service_resolves(named):
+            raise TakeoverPendingError(f"app-{named} was replaced by another engine just now")
+        try:
+            # A container that came up meanwhile may have read the row before it changed.
+            self.require_absent(named)
+        except EngineTakenError:
             self.rename(self.backend, named)
-            return named
-        return None
+            raise
 
     @staticmethod
     def rename(old: str, new: str) -> bool:

@@ -9,7 +9,7 @@ from django.core import checks
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from engine.claim import Claim
+from engine.claim import Claim, EngineTakenError, TakeoverPendingError
 from engine.stores import StoreUnavailableError, needed_probes, postgres_reason, probe_postgres
 
 type Step = Callable[[], None]
@@ -45,23 +45,12 @@ def require_migrations() -> None:
         )
 
 
-def require_claim(claim: Claim) -> None:
-    """Raise NotReadyError while another engine is in force."""
-    if other := claim.attempt():
-        raise NotReadyError(
-            f"the engine in force is {other} and this is app-{claim.backend}; "
-            f"two would share one address; repair: ./scripts/up {claim.backend}, "
-            f"or stop the other: docker compose --profile {other} stop app-{other}"
-        )
-
-
 def steps() -> Iterator[Step]:
     """Yield what to ask, in the order in which each builds on the one before."""
-    claim = Claim(settings.ENV.session_backend)
     yield probe_postgres
     yield require_migrations
     yield from needed_probes()
-    yield lambda: require_claim(claim)
+    yield Claim(settings.ENV.session_backend).attempt
 
 
 def wait_for(step: Step, deadline: float | None = None) -> None:
@@ -78,24 +67,26 @@ def wait_for(step: Step, deadline: float | None = None) -> None:
         NotReadyError: with the last reason, past the deadline.
     """
     logged: tuple[str, float] | None = None
-    while reason := refusal(step):
-        now = time.monotonic()
+    while refused := refusal(step):
+        (level, reason), now = refused, time.monotonic()
         if deadline is not None and now >= deadline:
             raise NotReadyError(reason)
         if logged is None or logged[0] != reason or now - logged[1] >= REPEAT_SECONDS:
-            logger.error(reason)
+            logger.log(level, reason)
             logged = reason, now
         time.sleep(RETRY_SECONDS)
 
 
-def refusal(step: Step) -> str | None:
-    """Return the reason that the step gives, if any."""
+def refusal(step: Step) -> tuple[int, str] | None:
+    """Return the log level and the text of the step's reason, if it gives one."""
     try:
         step()
-    except (NotReadyError, StoreUnavailableError) as error:
-        return str(error)
+    except TakeoverPendingError as wait:
+        return logging.INFO, str(wait)
+    except (NotReadyError, StoreUnavailableError, EngineTakenError) as error:
+        return logging.ERROR, str(error)
     except OperationalError as error:
-        return postgres_reason(error)
+        return logging.ERROR, postgres_reason(error)
     finally:
         connection.close()  # the next attempt, and the server after this, start on a fresh one
     return None

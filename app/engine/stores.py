@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
-from django.core.cache import caches
 from django.db import OperationalError, connection
+from django_redis import get_redis_connection
 from redis.exceptions import AuthenticationError, RedisError
 
 from config.env import SessionBackend, SessionLayer
@@ -54,7 +54,7 @@ def probe_redis() -> None:
     env = settings.ENV
     server = f"Redis at {env.redis_host}:{env.redis_port}"
     try:
-        caches[settings.SESSION_CACHE_ALIAS].client.get_client(write=True).ping()
+        get_redis_connection(settings.SESSION_CACHE_ALIAS).ping()
     except AuthenticationError as error:
         raise StoreUnavailableError(
             f"{server} refuses the password of user {env.redis_user!r}: "

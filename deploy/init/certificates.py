@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import volumes
-from refusal import RefusedError
-
 from config.env import VariableError, domain
+from refusal import RefusedError
 
 GIVEN = Path("/given/certs")
 CHAIN, KEY, AUTHORITY = "fullchain.pem", "privkey.pem", "ca.pem"

@@ -3,11 +3,10 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import volumes
-from refusal import RefusedError
-
 from config.env import (
     PASSWORD_MIN_LENGTH,
     SECRET_KEY_MIN_LENGTH,
@@ -15,6 +14,7 @@ from config.env import (
     file_text,
     secret_of,
 )
+from refusal import RefusedError
 
 GIVEN = Path("/given/secrets")
 
@@ -45,7 +45,7 @@ def checks() -> Iterator[Callable[[], object]]:
     """Yield what raises RefusedError where a given secret can't be used."""
     yield check_names
     for secret in SECRETS:
-        yield lambda secret=secret: given(secret)
+        yield partial(given, secret)
     yield given_fallbacks
 
 

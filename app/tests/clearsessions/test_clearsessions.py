@@ -1,0 +1,154 @@
+"""Expired sessions go, live ones stay, by one container at a time, on a schedule."""
+
+import logging
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore as RowStore
+from django.contrib.sessions.backends.file import SessionStore as FileStore
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from clearsessions import health
+from clearsessions.management.commands import clear_expired
+from clearsessions.run import LOCK_KEY
+from clearsessions.schedule import next_run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)  # it caches it
+    return tmp_path
+
+
+def rows(live: int, expired: int) -> None:
+    for number in range(live + expired):
+        store = RowStore()
+        store["n"] = number
+        store.save()
+        if number >= live:
+            past = timezone.now() - timedelta(seconds=1)
+            Session.objects.filter(pk=store.session_key).update(expire_date=past)
+
+
+def files(live: int, expired: int) -> None:
+    for number in range(live + expired):
+        store = FileStore()
+        store["n"] = number
+        store.save()
+        if number >= live:
+            old = time.time() - settings.SESSION_COOKIE_AGE - 1
+            os.utime(store._key_to_file(), (old, old))  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_expired_sessions_of_every_store_go_and_live_ones_stay(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows(live=2, expired=3)
+    files(live=4, expired=5)
+    with caplog.at_level(logging.INFO, "clearsessions"):
+        call_command("clear_expired", "once")
+    assert Session.objects.count() == 2
+    assert len(list(folder.iterdir())) == 4
+    cleared = {r.store: r.removed for r in caplog.records if r.message == "cleared"}  # type: ignore[attr-defined]
+    assert cleared == {"table django_session": 3, "folder of file sessions": 5}
+    reasons = [r.reason for r in caplog.records if r.message == "nothing to clear"]  # type: ignore[attr-defined]
+    assert len(reasons) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_container_does_nothing_while_the_first_one_clears() -> None:
+    rows(live=0, expired=1)
+    parameters = connection.get_connection_params()
+    known = {key: parameters[key] for key in ("host", "port", "dbname", "user", "password")}
+    with psycopg.connect(**known) as first:
+        first.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
+        with pytest.raises(CommandError, match="another container is clearing"):
+            call_command("clear_expired", "once")
+    assert Session.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_store_that_fails_fails_the_run_in_one_line(settings: Settings) -> None:
+    settings.SESSION_FILE_PATH = "/nowhere"
+    with pytest.raises(CommandError, match=r"^\[Errno 2\] No such file or directory: '/nowhere'$"):
+        call_command("clear_expired", "once")
+
+
+class StopLoopError(Exception):
+    """Raised in place of a sleep, to look at what the schedule would do."""
+
+
+@pytest.fixture
+def sleeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise StopLoopError
+
+    monkeypatch.setattr(clear_expired.time, "sleep", sleep)  # type: ignore[attr-defined]
+    monkeypatch.setattr(health, "MARK", tmp_path / "mark")
+    return slept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_schedule_clears_at_start_and_waits_for_the_next_time(sleeps: list[float]) -> None:
+    rows(live=0, expired=1)
+    with pytest.raises(StopLoopError):
+        call_command("clear_expired", "schedule")
+    assert not Session.objects.exists()
+    assert 0 < sleeps[0] <= 3600 + settings.ENV.clearsessions_jitter_seconds
+    assert health.main() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_clearing_is_tried_again_soon_and_is_no_success(
+    sleeps: list[float], settings: Settings
+) -> None:
+    settings.SESSION_FILE_PATH = "/nowhere"
+    with pytest.raises(StopLoopError):
+        call_command("clear_expired", "schedule")
+    assert 0 < sleeps[0] <= 10
+    assert health.main() == 1
+
+
+def test_health_is_the_age_of_the_last_success(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(health, "MARK", tmp_path / "mark")
+    assert health.main() == 1
+    assert capsys.readouterr().out == "no clearing has succeeded yet\n"
+    health.mark_success(datetime.now(UTC) + timedelta(minutes=1))
+    assert health.main() == 0
+    health.mark_success(datetime.now(UTC) - timedelta(minutes=1))
+    assert health.main() == 1
+    assert "60 s ago" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("expression", "due"),
+    [
+        ("0 * * * *", datetime(2026, 3, 1, 12, 0, tzinfo=UTC)),
+        ("*/15 * * * *", datetime(2026, 3, 1, 11, 45, tzinfo=UTC)),
+        ("30 3 * * 1", datetime(2026, 3, 2, 3, 30, tzinfo=UTC)),
+    ],
+)
+def test_the_next_run_follows_the_expression_with_bounded_jitter(
+    expression: str, due: datetime
+) -> None:
+    after = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
+    assert next_run(after, expression, 0) == due
+    delays = {(next_run(after, expression, 60) - due).total_seconds() for _ in range(50)}
+    assert len(delays) > 1
+    assert all(0 <= delay <= 60 for delay in delays)

@@ -1,0 +1,65 @@
+"""Log lines are JSON, carry the request's id, and hold no secret."""
+
+import json
+import logging.config
+
+import pytest
+from django.conf import settings
+from django.test import Client, RequestFactory
+
+from config.logs import RequestIdMiddleware, logging_config, request_id
+
+ID = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def line(capsys: pytest.CaptureFixture[str]):
+    """Log one warning through the project's configuration and return the line as a dict."""
+    config = logging_config("INFO")
+
+    def write(message: str, **extra: object) -> dict[str, object]:
+        logging.config.dictConfig(config)
+        try:
+            logging.getLogger("test").warning(message, extra=extra)
+        finally:
+            logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+        written: dict[str, object] = json.loads(capsys.readouterr().err)
+        return written
+
+    return write
+
+
+def test_a_line_is_one_json_object(line) -> None:
+    written = line("hello", seconds=1.5)
+    assert written["message"] == "hello"
+    assert written["level"] == "WARNING"
+    assert written["logger"] == "test"
+    assert written["seconds"] == 1.5
+    assert written["request_id"] is None
+
+
+def test_the_request_itself_is_never_written(line, rf: RequestFactory) -> None:
+    assert "request" not in line("hello", request=rf.get("/?token=s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(ID, ID), ('"}\n{"forged', None), (ID.upper(), None), ("", None)]
+)
+def test_only_an_id_of_nginx_form_is_kept(rf: RequestFactory, sent: str, kept: str | None) -> None:
+    seen = []
+
+    def view(request: object) -> object:
+        seen.append(request_id.get())
+        return object()
+
+    RequestIdMiddleware(view)(rf.get("/", headers={"X-Request-ID": sent}))  # type: ignore[arg-type]
+    assert seen == [kept]
+    assert request_id.get() is None
+
+
+def test_statements_are_never_logged_even_at_debug() -> None:
+    assert logging_config("DEBUG")["loggers"]["django.db.backends"]["level"] == "INFO"
+
+
+def test_the_middleware_stands_first(client: Client) -> None:
+    assert settings.MIDDLEWARE[0] == "config.logs.RequestIdMiddleware"

@@ -1,0 +1,10 @@
+"""What every test of the app shares."""
+
+import pytest
+from pytest_django import Settings
+
+
+@pytest.fixture(autouse=True)
+def static_files_of_the_image(settings: Settings) -> None:
+    """Take the static files from the image, which collected them when it was built."""
+    settings.STATIC_ROOT = "/app/staticfiles"
