@@ -25,11 +25,10 @@ class RequestIdMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         value = request.headers.get("X-Request-ID", "")
-        token = request_id.set(value if REQUEST_ID.fullmatch(value) else None)
-        try:
-            return self.get_response(request)
-        finally:
-            request_id.reset(token)
+        # Never reset: Django logs the response after the last middleware, and the next request of
+        # this thread sets its own.
+        request_id.set(value if REQUEST_ID.fullmatch(value) else None)
+        return self.get_response(request)
 
 
 class RequestIdFilter(logging.Filter):

@@ -7,11 +7,11 @@ files="/etc/nginx/certificates/fullchain.pem /etc/nginx/certificates/privkey.pem
 fingerprint() { sha256sum $files; }
 
 (
-	known=$(fingerprint)
-	while sleep 15; do
-		current=$(fingerprint) || continue
-		[ "$current" != "$known" ] || continue
-		# A chain that came before its key is tried again.
-		nginx -t -q && nginx -s reload && known=$current && echo "reloaded: a new certificate"
-	done
+  known=$(fingerprint)
+  while sleep 5; do
+    current=$(fingerprint) || continue
+    [ "$current" != "$known" ] || continue
+    # A chain that came before its key is tried again.
+    nginx -t -q && nginx -s reload && known=$current && echo "reloaded: a new certificate"
+  done
 ) &

@@ -1,0 +1,27 @@
+# shellcheck shell=bash disable=SC2034 # sourced by others, who use what stands here
+# What the scripts share.
+
+# The five engines, in Django's own words; `redis` is a second name of `cache`.
+ENGINES=(db cached_db cache file signed_cookies)
+
+say() { printf '==> %s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# The name of this clone's compose project for a purpose, as scripts/stack.py makes it.
+project() { PYTHONPATH=scripts python3 -c 'import stack, sys; print(stack.project(sys.argv[1]))' "$1"; }
+
+# Print the head comment of the calling script.
+help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//;/^set -/d;p}' "$0"; }
+
+# Where a proxy inspects TLS, its authority is among the host's own; pip in the build needs it.
+host_ca_bundle() {
+  local file
+  for file in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
+    [[ -n $file && -r $file ]] && echo "$file" && return
+  done
+  echo /dev/null
+}

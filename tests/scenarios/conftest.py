@@ -1,0 +1,146 @@
+"""The running stack, from outside, through TLS, in a project of its own."""
+
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from stack import ENGINES, Stack
+
+VISITS = re.compile(r'data-visits="(\d+)"')
+SESSION_COOKIE = "__Host-sessionid"
+PASSWORD = re.compile(r"^\S{24}$", re.MULTILINE)
+
+
+class Visitor:
+    """A browser with a cookie jar that trusts the stack's authority."""
+
+    def __init__(self, stack: Stack, tls: ssl.SSLContext) -> None:
+        self.stack = stack
+        self.http = httpx.Client(base_url=stack.url, verify=tls, http2=True, timeout=10)
+
+    def visit(self) -> int:
+        """Return the visit counter's number."""
+        answer = self.http.get("/").raise_for_status()
+        match = VISITS.search(answer.text)
+        assert match, answer.text
+        return int(match[1])
+
+    def sign_in(self, name: str, password: str) -> httpx.Response:
+        """Fill in the form as a browser would."""
+        form = self.http.get("/accounts/login/")
+        return self.post("/accounts/login/", form.text, username=name, password=password)
+
+    def sign_out(self) -> httpx.Response:
+        """Press the button on the account page."""
+        return self.post("/accounts/logout/", self.http.get("/accounts/").text)
+
+    def post(self, path: str, page: str, **fields: str) -> httpx.Response:
+        """Send a form with the token of the page it stands on."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token, page
+        return self.http.post(
+            path,
+            data={**fields, "csrfmiddlewaretoken": token[1]},
+            headers={"Origin": self.stack.url, "Referer": f"{self.stack.url}{path}"},
+        )
+
+    def signed_in(self) -> bool:
+        """Return whether the account page opens."""
+        return self.http.get("/accounts/").status_code == 200
+
+    @property
+    def cookie(self) -> str | None:
+        """Return the session cookie's value."""
+        return self.http.cookies.get(SESSION_COOKIE)
+
+    @cookie.setter
+    def cookie(self, value: str) -> None:
+        # As the server sets it: for this host alone.
+        self.http.cookies.clear()
+        self.http.headers["Cookie"] = f"{SESSION_COOKIE}={value}"
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Return the project, from a copy of the clone, with its image built and nothing started."""
+    stack = Stack("test")
+    stack.create()
+    yield stack
+    stack.destroy()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest, stack: Stack) -> str:
+    """Return each engine in turn, started; the scenarios of one engine run together."""
+    stack.switch(request.param)
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def site(stack: Stack, engine: str) -> Stack:
+    """Return the stack with each engine in turn, healthy, however the last scenario left it."""
+    if not stack.runs(engine):
+        stack.switch(engine)
+    return stack
+
+
+@pytest.fixture
+def cache_site(stack: Stack) -> Stack:
+    """Return the stack on the cache engine, for scenarios in which the engine plays no part."""
+    if not stack.runs("cache"):
+        stack.switch("cache")
+    return stack
+
+
+@pytest.fixture
+def new_visitor(stack: Stack) -> Iterator[Callable[[], Visitor]]:
+    """Return what makes a browser; all are closed at the end."""
+    visitors: list[Visitor] = []
+
+    def make() -> Visitor:
+        visitors.append(Visitor(stack, trust(stack)))
+        return visitors[-1]
+
+    yield make
+    for visitor in visitors:
+        visitor.http.close()
+
+
+@pytest.fixture
+def visitor(new_visitor: Callable[[], Visitor]) -> Visitor:
+    """Return one browser."""
+    return new_visitor()
+
+
+@pytest.fixture
+def user(stack: Stack) -> Iterator[tuple[str, str]]:
+    """Return the name and the password of a user who exists for this scenario only."""
+    name = f"user-{time.monotonic_ns()}"
+    (app,) = [c for c in stack.containers() if "-app-" in c["Name"] and c["State"]["Running"]][:1]
+    service = app["Config"]["Labels"]["com.docker.compose.service"]
+    command = ["python", "manage.py", "demo_user"]
+    output = stack.execute(service, *command, "add", name)
+    password = PASSWORD.search(output)
+    assert password, output
+    yield name, password[0]
+    stack.sql(f"DELETE FROM auth_user WHERE username = '{name}'")
+
+
+def trust(stack: Stack) -> ssl.SSLContext:
+    """Return a context that trusts the stack's authority and nobody else."""
+    return ssl.create_default_context(cafile=str(stack.ca_file()))
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30, pause: float = 0.2) -> bool:
+    """Return whether the condition came true within that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True

@@ -1,0 +1,197 @@
+"""What the engine says of the running containers, not what the file asked for."""
+
+from typing import Any
+
+import pytest
+
+from stack import Stack
+
+SERVICES = {"init", "migrate", "postgres", "redis", "app-cache", "clearsessions", "nginx"}
+ONE_SHOTS = {"init", "migrate"}
+USERS = {
+    "init": "0:0",
+    "postgres": "999:999",
+    "redis": "999:999",
+    "nginx": "101:101",
+    "app-cache": "10001:10001",
+    "clearsessions": "10001:10001",
+    "migrate": "10001:10001",
+}
+NETWORKS = {
+    "init": set(),
+    "migrate": {"data"},
+    "postgres": {"data"},
+    "redis": {"data"},
+    "clearsessions": {"data"},
+    "app-cache": {"app", "data"},
+    "nginx": {"edge", "app"},
+}
+
+
+@pytest.fixture
+def containers(cache_site: Stack) -> dict[str, dict[str, Any]]:
+    """Return each service's container, as the engine knows it."""
+    found = {
+        container["Config"]["Labels"]["com.docker.compose.service"]: container
+        for container in cache_site.containers()
+    }
+    assert set(found) == SERVICES
+    return found
+
+
+def test_each_runs_as_its_own_numeric_user(containers: dict[str, dict[str, Any]]) -> None:
+    assert {name: c["Config"]["User"] for name, c in containers.items()} == USERS
+
+
+def test_processes_really_have_that_user_and_no_capability(
+    cache_site: Stack, containers: dict[str, dict[str, Any]]
+) -> None:
+    for name in SERVICES - ONE_SHOTS:
+        script = "for p in /proc/[0-9]*; do cat $p/status; done 2>/dev/null"
+        status = cache_site.execute(name, "sh", "-c", script)
+        uids = {line.split()[1] for line in status.splitlines() if line.startswith("Uid:")}
+        effective = {line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")}
+        bounding = {line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:")}
+        new = {line.split()[1] for line in status.splitlines() if line.startswith("NoNewPrivs:")}
+        assert uids == {USERS[name].split(":")[0]}, name
+        assert effective == bounding == {"0" * 16}, name
+        assert new == {"1"}, name
+
+
+def test_only_init_has_a_capability_and_only_two(containers: dict[str, dict[str, Any]]) -> None:
+    for name, container in containers.items():
+        host = container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], name
+        added = {cap.removeprefix("CAP_") for cap in host["CapAdd"] or ()}
+        assert added == ({"CHOWN", "DAC_OVERRIDE"} if name == "init" else set()), name
+        assert not host["Privileged"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+
+
+def test_the_root_filesystem_is_read_only(
+    cache_site: Stack, containers: dict[str, dict[str, Any]]
+) -> None:
+    for name, container in containers.items():
+        assert container["HostConfig"]["ReadonlyRootfs"], name
+    for name in SERVICES - ONE_SHOTS:
+        script = (
+            "touch /probe /usr/probe /app/probe 2>&1; ls /probe /usr/probe /app/probe 2>/dev/null"
+        )
+        assert (
+            "Read-only file system"
+            in cache_site.compose("exec", "-T", name, "sh", "-c", script, check=False).stdout
+        )
+
+
+def test_memory_processors_and_processes_are_limited(
+    containers: dict[str, dict[str, Any]],
+) -> None:
+    for name, container in containers.items():
+        host = container["HostConfig"]
+        assert 0 < host["Memory"] <= 512 * 2**20, name
+        assert 0 < host["NanoCpus"] <= 10**9, name
+        assert 0 < host["PidsLimit"] <= 100, name
+
+
+def test_logs_are_rotated(containers: dict[str, dict[str, Any]]) -> None:
+    for name, container in containers.items():
+        log = container["HostConfig"]["LogConfig"]
+        assert log == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}}, name
+
+
+def test_services_restart_and_one_shots_do_not(containers: dict[str, dict[str, Any]]) -> None:
+    for name, container in containers.items():
+        policy = container["HostConfig"]["RestartPolicy"]["Name"]
+        assert policy == ("no" if name in ONE_SHOTS else "unless-stopped"), name
+        if name in ONE_SHOTS:
+            assert (container["State"]["Status"], container["State"]["ExitCode"]) == ("exited", 0)
+        else:
+            assert container["State"]["Health"]["Status"] == "healthy", name
+
+
+def test_networks_are_as_few_as_can_be(
+    cache_site: Stack, containers: dict[str, dict[str, Any]]
+) -> None:
+    for name, container in containers.items():
+        joined = {
+            network.removeprefix(f"{cache_site.project}_")
+            for network in container["NetworkSettings"]["Networks"]
+        } - {"none"}
+        assert joined == NETWORKS[name], name
+
+
+def test_only_nginx_publishes_ports(
+    cache_site: Stack, containers: dict[str, dict[str, Any]]
+) -> None:
+    published = {
+        name: {
+            binding["HostPort"]
+            for bindings in container["NetworkSettings"]["Ports"].values()
+            for binding in bindings or ()
+        }
+        for name, container in containers.items()
+    }
+    ports = {cache_site.settings["HTTP_PORT"], cache_site.settings["HTTPS_PORT"]}
+    assert {name: ports for name, ports in published.items() if ports} == {"nginx": ports}
+
+
+@pytest.mark.parametrize("service", ["postgres", "redis", "app-cache", "clearsessions"])
+def test_nothing_behind_nginx_reaches_the_outside(cache_site: Stack, service: str) -> None:
+    # No route but to the container's own networks.
+    routes = cache_site.execute(service, "cat", "/proc/net/route").splitlines()[1:]
+    assert routes
+    assert "00000000" not in [route.split()[1] for route in routes]
+
+
+def test_no_tool_to_build_or_install_is_in_the_image(cache_site: Stack) -> None:
+    script = "command -v gcc cc make; ls -d /opt/pip /opt/venv/bin/pip; pip --version"
+    found = cache_site.compose(
+        "exec",
+        "-T",
+        "app-cache",
+        "sh",
+        "-c",
+        f"PATH=/opt/venv/bin:/bin:/usr/bin; {script}",
+        check=False,
+    )
+    assert found.stdout == ""
+
+
+def test_the_app_can_change_neither_its_code_nor_its_environment(cache_site: Stack) -> None:
+    script = "find /app /opt/venv -writable -not -type l | head"
+    assert cache_site.execute("app-cache", "sh", "-c", script) == ""
+
+
+def test_the_apps_role_reads_and_writes_rows_and_nothing_else(cache_site: Stack) -> None:
+    question = (
+        "SELECT rolname, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles "
+        "WHERE rolname LIKE 'app%' ORDER BY 1"
+    )
+    assert cache_site.sql(question) == "app|f|f|f|f\napp_owner|f|f|f|f"
+    granted = cache_site.sql(
+        "SELECT DISTINCT privilege_type FROM information_schema.role_table_grants "
+        "WHERE grantee = 'app' ORDER BY 1"
+    )
+    assert granted.split() == ["DELETE", "INSERT", "SELECT", "UPDATE"]
+    assert cache_site.sql("SELECT has_schema_privilege('app', 'public', 'CREATE')") == "f"
+    assert (
+        cache_site.sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        == "app_owner"
+    )
+
+
+def test_redis_knows_the_app_and_lets_nobody_else_in(cache_site: Stack) -> None:
+    assert "NOAUTH" in cache_site.execute("redis", "redis-cli", "ping")
+    script = 'REDISCLI_AUTH="$(cat /run/secrets/redis_app_password)" redis-cli --user app "$@"'
+    for command in (
+        "flushall",
+        "flushdb",
+        "keys *",
+        "config get maxmemory",
+        "acl list",
+        "shutdown",
+    ):
+        answer = cache_site.execute("redis", "sh", "-c", script, "sh", *command.split())
+        assert "NOPERM" in answer, command
+    assert cache_site.redis("config", "get", "maxmemory-policy").split()[-1] == "noeviction"
+    assert cache_site.redis("config", "get", "appendfsync").split()[-1] == "everysec"

@@ -1,0 +1,113 @@
+"""What lives on when a part of the stack stops and comes back; the README's table says the same."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Visitor
+
+from stack import ENGINES, ROOT, Stack, run
+
+# What the project claims, shown in the README and by the pages.
+CLAIMS = ROOT / "app" / "lab" / "survival.json"
+
+
+def restart_app(stack: Stack, engine: str) -> None:
+    stack.compose("restart", f"app-{engine}")
+
+
+def restart_postgres(stack: Stack, engine: str) -> None:
+    stack.compose("restart", "postgres")
+
+
+def restart_redis(stack: Stack, engine: str) -> None:
+    stack.compose("restart", "redis")
+
+
+def empty_redis(stack: Stack, engine: str) -> None:
+    stack.redis("FLUSHALL")
+
+
+def down_and_up(stack: Stack, engine: str) -> None:
+    stack.down()
+    stack.up(engine)
+
+
+EVENTS: dict[str, Callable[[Stack, str], None]] = {
+    "app restart": restart_app,
+    "Postgres restart": restart_postgres,
+    "Redis restart": restart_redis,
+    "Redis emptied": empty_redis,
+    "down and up": down_and_up,
+}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_sessions_live_on_as_claimed(
+    site: Stack,
+    engine: str,
+    event: str,
+    new_visitor: Callable[[], Visitor],
+    user: tuple[str, str],
+    record_claim: Callable[[str, str, bool], None],
+) -> None:
+    if "Redis" in event and engine not in ("cache", "cached_db"):
+        pytest.skip("this engine keeps nothing in Redis")
+    visitor = new_visitor()
+    visitor.visit()
+    visitor.sign_in(*user)
+    EVENTS[event](site, engine)
+    site.wait_healthy()
+    # A new connection, as the old one ended with nginx; the same cookie.
+    after = new_visitor()
+    assert visitor.cookie
+    after.cookie = visitor.cookie
+    lives = after.signed_in() and after.visit() == 2
+    record_claim(event, engine, lives)
+    assert lives is json.loads(CLAIMS.read_text())[event][engine]
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict[str, dict[str, bool]]:
+    return {}
+
+
+@pytest.fixture
+def record_claim(measured: dict[str, dict[str, bool]]) -> Callable[[str, str, bool], None]:
+    """Return what keeps a result, for `test_the_claims_are_the_results`."""
+
+    def record(event: str, engine: str, lives: bool) -> None:
+        measured.setdefault(event, {})[engine] = lives
+
+    return record
+
+
+def test_a_reboot_in_any_order_ends_healthy(
+    site: Stack, engine: str, new_visitor: Callable[[], Visitor]
+) -> None:
+    before = new_visitor()
+    before.visit()
+    containers = [c for c in site.containers() if c["State"]["Running"]]
+    ids = [container["Id"] for container in containers]
+    run("docker", "stop", "--time", "10", *ids)
+    random.shuffle(ids)
+    for container in ids:
+        run("docker", "start", container)
+    names = [container["Name"] for container in containers]
+    site.wait_healthy(seconds=30)
+    assert {c["Name"] for c in site.containers() if c["State"]["Running"]} == set(names)
+    after = new_visitor()
+    assert before.cookie
+    after.cookie = before.cookie
+    assert after.visit() == 2
+
+
+def test_claims_and_readme_agree() -> None:
+    claims = json.loads(CLAIMS.read_text())
+    readme = Path(ROOT / "README.md").read_text()
+    for event, results in claims.items():
+        assert set(results) <= set(ENGINES)
+        marks = [{True: "yes", False: "no", None: "n/a"}[results.get(engine)] for engine in ENGINES]
+        assert f"| {event} | {' | '.join(marks)} |" in readme
