@@ -199,6 +199,14 @@ def test_guessing_passwords_is_slowed_down(
         stack.switch("cache")
 
 
+def test_nginx_is_new_enough_for_the_repairs_that_no_setting_replaces(cache_site: Stack) -> None:
+    # 1.30.6 mends overflows in evaluating variables: CVE-2026-93479.
+    done = cache_site.compose("exec", "--no-TTY", "nginx", "nginx", "-v")
+    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", done.stderr)
+    assert version
+    assert tuple(map(int, version.groups())) >= (1, 30, 6)
+
+
 @pytest.mark.parametrize("size", [3900, 4060])
 def test_a_large_cookie_passes_both_ways(cache_site: Stack, visitor: Visitor, size: int) -> None:
     answer = visitor.http.get("/", headers={"Cookie": f"__Host-sessionid={'x' * size}"})

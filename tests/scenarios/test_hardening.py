@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stack import Stack
+from stack import Stack, run
 
 SERVICES = {"init", "migrate", "postgres", "redis", "app-cache", "clearsessions", "nginx"}
 ONE_SHOTS = {"init", "migrate"}
@@ -155,6 +155,13 @@ def test_no_tool_to_build_or_install_is_in_the_image(cache_site: Stack) -> None:
         check=False,
     )
     assert found.stdout == ""
+
+
+def test_the_image_adds_little_to_its_base(cache_site: Stack) -> None:
+    base = cache_site.environment({}).get("PYTHON_IMAGE", "python:3.13-slim-trixie")
+    images = [base, cache_site.settings["APP_IMAGE"]]
+    sizes = run("docker", "inspect", "--format", "{{.Size}}", *images).stdout.split()
+    assert int(sizes[1]) - int(sizes[0]) <= 110 * 10**6
 
 
 def test_the_app_can_change_neither_its_code_nor_its_environment(cache_site: Stack) -> None:

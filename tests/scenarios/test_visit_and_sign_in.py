@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from http.cookies import SimpleCookie
 
+import pytest
 from conftest import SESSION_COOKIE, Visitor
 
 from stack import Stack
@@ -48,6 +49,30 @@ def test_a_cookie_from_before_signing_out_is_dead_afterwards(
     visitor.sign_out()
     # Django's own signed cookies can't be revoked: signing out only asks the browser to forget.
     assert thief.signed_in() is (engine == "signed_cookies")
+
+
+def test_a_session_of_almost_4_kb_fits_into_a_signed_cookie(
+    site: Stack, engine: str, visitor: Visitor
+) -> None:
+    if engine != "signed_cookies":
+        pytest.skip("the cookie of this engine is a key")
+    # 2,800 random bytes do not compress: signed and encoded, they are 3.9 KB.
+    script = """
+import base64, os
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+store = SessionStore()
+store["blob"] = base64.b64encode(os.urandom(2800)).decode()
+store["visits"] = 41
+store.save()
+print(store.session_key)
+"""
+    shell = ["python", "manage.py", "shell", "--verbosity=0", "-c", script]
+    visitor.cookie = site.execute("app-signed_cookies", *shell).strip()
+    answer = visitor.http.get("/")
+    assert answer.status_code == 200
+    assert 'data-visits="42"' in answer.text
+    sent = SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE].value
+    assert 3700 < len(SESSION_COOKIE) + len(sent) <= 4096
 
 
 def test_a_wrong_password_signs_nobody_in(

@@ -1,0 +1,99 @@
+"""A fact that must stand in two places stands there alike."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from config.env import SESSION_BACKENDS, Env, read
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = (ROOT / "docker-compose.yml").read_text()
+EXAMPLE = (ROOT / ".env.example").read_text()
+DEFAULTS = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+IN_COMPOSE = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
+
+REQUIRED = {
+    "DOMAIN": "localhost",
+    "SESSION_BACKEND": "db",
+    "SECRET_KEY": "k" * 50,
+    "DATABASE_PASSWORD": "p" * 16,
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(DEFAULTS) & {f.name.upper() for f in fields(Env)}))
+def test_the_manual_states_the_default_that_the_app_has(name: str) -> None:
+    assert read({**REQUIRED, name: DEFAULTS[name]}) == read(REQUIRED)
+
+
+@pytest.mark.parametrize("name", sorted(IN_COMPOSE))
+def test_the_manual_states_the_default_that_compose_has(name: str) -> None:
+    assert DEFAULTS[name] == IN_COMPOSE[name]
+
+
+def test_the_manual_names_every_setting_that_reaches_a_container() -> None:
+    passed = set(re.findall(r"^  ([A-Z_]+):$", COMPOSE, re.MULTILINE)) | set(IN_COMPOSE)
+    assert passed | {"COMPOSE_PROFILES"} == set(DEFAULTS)
+
+
+def test_every_engine_has_its_service_and_profile() -> None:
+    for backend in SESSION_BACKENDS:
+        assert re.search(
+            rf"^  app-{backend}:\n.*\n    profiles: \[{backend}[\],]", COMPOSE, re.MULTILINE
+        )
+        assert f"SESSION_BACKEND: {backend}\n" in COMPOSE
+
+
+def test_the_dockerfile_builds_on_the_same_python() -> None:
+    match = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert match
+    assert match[1] == IN_COMPOSE["PYTHON_IMAGE"]
+
+
+def test_the_base_images_have_the_tags_that_compose_asks_for() -> None:
+    build = (ROOT / "deploy/base-images/build").read_text()
+    tags = dict(re.findall(r"\[(\w+)\]=(\S+)", build))
+    assert {
+        name: IN_COMPOSE[f"{name.upper()}_IMAGE"]
+        for name in ("python", "postgres", "redis", "nginx")
+    } == {name: tag.rstrip(")") for name, tag in tags.items()}
+
+
+def test_init_gives_files_to_the_users_that_run_the_services() -> None:
+    volumes = (ROOT / "deploy/init/volumes.py").read_text()
+    users = {
+        name: int(uid) for name, uid in re.findall(r"^([A-Z]+) = (\d+)", volumes, re.MULTILINE)
+    }
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert dockerfile.count(f"USER {users['APP']}:{users['APP']}\n") == 2
+    assert COMPOSE.count(f'user: "{users["STORES"]}:{users["STORES"]}"') == 2
+    assert COMPOSE.count(f'user: "{users["NGINX"]}:{users["NGINX"]}"') == 1
+
+
+def test_the_stores_memory_settings_fit_their_limits() -> None:
+    def megabytes(pattern: str, text: str) -> int:
+        match = re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
+        assert match
+        return int(match[1])
+
+    services = dict(re.findall(r"^  ([a-z]+):\n((?:    .*\n)+)", COMPOSE, re.MULTILINE))
+    limits = {
+        name: megabytes(r"limits: .*memory: (\d+)M", services[name])
+        for name in ("postgres", "redis")
+    }
+    redis = (ROOT / "deploy/redis/redis.conf").read_text()
+    assert f"limit of {limits['redis']} MB" in redis.replace("\n# ", " ")
+    assert megabytes(r"^maxmemory (\d+)mb", redis) <= 0.7 * limits["redis"]
+    postgres = (ROOT / "deploy/postgres/postgresql.conf").read_text()
+    assert f"limit of {limits['postgres']} MB" in postgres
+    assert megabytes(r"^shared_buffers = (\d+)MB", postgres) * 4 == limits["postgres"]
+
+
+def test_connections_suffice_for_every_thread_of_the_largest_stack_that_one_host_runs() -> None:
+    gunicorn = (ROOT / "app/config/gunicorn.py").read_text()
+    threads = int(re.findall(r"^threads = (\d+)$", gunicorn, re.MULTILINE)[0])
+    postgres = (ROOT / "deploy/postgres/postgresql.conf").read_text()
+    connections = int(re.findall(r"^max_connections = (\d+)", postgres, re.MULTILINE)[0])
+    # Four replicas of two workers, and ten for migrate, clearsessions and looking in.
+    assert 4 * 2 * threads + 10 <= connections
