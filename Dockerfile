@@ -22,8 +22,15 @@ RUN DOMAIN=localhost SESSION_BACKEND=db \
     python manage.py collectstatic --no-input \
     && python -m compileall -q -j 0 /app
 
-# Test: the same environment with the linters and pytest; nothing ships from here.
+# Test: the same environment with the linters, pytest, and servers that tests start, stop, fill and
+# kill as they need; nothing ships from here.
 FROM build AS test
+# hadolint ignore=DL3008 # whatever Debian has is what its users have
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends postgresql-17 redis-server \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --create-home test
+ENV PATH=/usr/lib/postgresql/17/bin:$PATH
 COPY app/requirements-test.txt /tmp/
 RUN --mount=type=secret,id=ca_bundle \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \

@@ -77,7 +77,7 @@ def test_a_wrong_redis_password_names_the_repair_and_not_the_password(other_redi
 
 def test_a_redis_that_is_not_there_is_named(other_redis) -> None:
     other_redis(redis_port=1)
-    with pytest.raises(StoreUnavailableError, match=r"Redis at redis:1 is not available \("):
+    with pytest.raises(StoreUnavailableError, match=r"Redis at 127.0.0.1:1 is not available \("):
         probe_redis()
 
 

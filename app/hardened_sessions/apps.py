@@ -1,0 +1,26 @@
+"""The app: system checks, and a new key at every sign-in."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+
+
+class HardenedSessionsConfig(AppConfig):
+    name = "hardened_sessions"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register what listens."""
+        from hardened_sessions import checks  # noqa: F401 - registers the checks
+
+        user_logged_in.connect(rotate_at_sign_in, dispatch_uid="hardened_sessions")
+
+
+def rotate_at_sign_in(sender: Any, request: Any, **kwargs: Any) -> None:
+    """Change the key also where the same user signs in again: Django does not (ASVS 7.2.4)."""
+    from hardened_sessions.session import HardenedSession
+
+    session = getattr(request, "session", None)
+    if isinstance(session, HardenedSession) and not session.rotated:
+        session.cycle_key()

@@ -1,0 +1,166 @@
+"""Sessions in Redis alone: a load is one round trip, and so is a save.
+
+Redis is the only authority. It keeps what it confirmed but for the last second before a crash; a
+sign-out waits until it is in the append-only file. A failover to a replica that lags, or a restored
+backup, can bring sessions back: nothing here can tell.
+"""
+
+from typing import Any
+
+from hardened_sessions import codec, former_cache, keys
+from hardened_sessions.codec import Serializer, serializer_of
+from hardened_sessions.conf import options
+from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.record import Draft, Stored
+from hardened_sessions.redis_client import RedisFullError, Script, redis_client
+from hardened_sessions.seal import etag, seal, unseal
+from hardened_sessions.session import HardenedSession
+
+PREFIX = "session:"
+STORE = "redis"
+
+REPLACE, ROTATE = Script("replace"), Script("rotate")
+
+
+class RedisStorage:
+    """One Redis key a session."""
+
+    def __init__(self, serializer: Serializer) -> None:
+        self.serializer = serializer
+
+    # --- Names ------------------------------------------------------------------------------------
+
+    def redis_key(self, name: str) -> str:
+        """Return the Redis key for a name: of this layer, or of Django's engine for a plain key."""
+        return former_cache.redis_key(name) if keys.is_key(name) else PREFIX + name
+
+    def encoded(self, name: str, draft: Draft) -> bytes:
+        """Return the value for a draft."""
+        if keys.is_key(name):
+            return former_cache.dumps(draft.data)
+        body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
+        return seal(name, draft.version, draft.expires_ceil, body)
+
+    def decoded(self, name: str, value: bytes) -> Stored | None:
+        """Return what a value says, or None where it is not authentic."""
+        if keys.is_key(name):
+            data = former_cache.loads(value)
+            return None if data is None else Stored(name, value, data)
+        sealed = unseal(name, value)
+        if sealed is None:
+            return None
+        data, pointer = codec.unwrap(name, self.serializer.loads(sealed.body), self.serializer)
+        return Stored(
+            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback
+        )
+
+    def decode(self, stored: Stored) -> dict[str, Any]:
+        """Return what the stored bytes say, in a dict of its own."""
+        again = self.decoded(stored.name, stored.payload)
+        return again.data if again is not None else {}
+
+    # --- Reading ----------------------------------------------------------------------------------
+
+    def fetch(self, names: tuple[str, ...], *, fresh: bool = False) -> Stored | None:
+        """Return the session under one of the names."""
+        if options().keys == "hash":
+            names = tuple(sorted(names, key=keys.is_key))
+        values = redis_client().call("MGET", *map(self.redis_key, names))
+        for name, value in zip(names, values, strict=True):
+            if value is not None and (stored := self.decoded(name, value)) is not None:
+                return stored
+        return None
+
+    # --- Writing ----------------------------------------------------------------------------------
+
+    def insert(self, name: str, draft: Draft) -> Stored | None:
+        """Set a key that is not there."""
+        value = self.encoded(name, draft)
+        done = self.written(
+            lambda: redis_client().call(
+                "SET", self.redis_key(name), value, "NX", "PXAT", milliseconds(draft)
+            )
+        )
+        return self.decoded_draft(name, value, draft) if done else None
+
+    def replace(self, stored: Stored, name: str, draft: Draft) -> Stored | None:
+        """Compare and set, in one script."""
+        value = self.encoded(name, draft)
+        answer = self.written(
+            lambda: redis_client().script(
+                REPLACE,
+                [self.redis_key(stored.name), self.redis_key(name)],
+                self.beginning(stored),
+                value,
+                milliseconds(draft),
+            )
+        )
+        return self.decoded_draft(name, value, draft) if answer == 1 else None
+
+    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, move and leave a pointer, in one script."""
+        former = keys.hashed(stored.name) if keys.is_key(stored.name) else stored.name
+        value = self.encoded(name, draft)
+        answer = self.written(
+            lambda: redis_client().script(
+                ROTATE,
+                [self.redis_key(stored.name), PREFIX + former, self.redis_key(name)],
+                self.beginning(stored),
+                self.encoded(former, pointer),
+                milliseconds(pointer),
+                value,
+                milliseconds(draft),
+            )
+        )
+        return self.decoded_draft(name, value, draft) if answer == 1 else None
+
+    def remove(self, names: tuple[str, ...]) -> list[Stored]:
+        """Delete the keys and wait until that is in the append-only file."""
+        redis_keys = [self.redis_key(name) for name in names]
+        values = redis_client().delete_durably(redis_keys)
+        held = (
+            self.decoded(name, value)
+            for name, value in zip(names, values, strict=True)
+            if value is not None
+        )
+        return [stored for stored in held if stored is not None]
+
+    # --- Values -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def written(write: Any) -> Any:
+        """Return the answer to a write; want of memory is no answer."""
+        try:
+            return write()
+        except RedisFullError as error:
+            raise SessionUnavailableError(STORE, "is full and refuses to keep more") from error
+
+    @staticmethod
+    def decoded_draft(name: str, value: bytes, draft: Draft) -> Stored:
+        """Return what is stored after a write."""
+        return Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+
+    @staticmethod
+    def beginning(stored: Stored) -> bytes:
+        """Return how the loaded value begins, enough to know it by."""
+        value: bytes = stored.payload
+        return value if keys.is_key(stored.name) else etag(value)
+
+
+def milliseconds(draft: Draft) -> int:
+    """Return the expiry in milliseconds since 1970."""
+    return int(draft.expires * 1000)
+
+
+class SessionStore(HardenedSession):
+    """A session in Redis."""
+
+    store = "cache"
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self.storage = RedisStorage(serializer_of(self))
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Do nothing: each key has a time to live."""

@@ -1,0 +1,258 @@
+"""Sessions as files: one a session, sealed, written beside and renamed.
+
+A lock of the session's own makes compare-and-set and deletion one step each. The modification time
+is the expiry, so a look at it tells what may be cleared.
+"""
+
+import fcntl
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import signing
+
+from hardened_sessions import bounds, codec, keys, purge
+from hardened_sessions.codec import Serializer, serializer_of
+from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.record import Draft, Stored, epoch
+from hardened_sessions.seal import seal, unseal
+from hardened_sessions.session import HardenedSession
+
+STORE = "file"
+
+NAME = re.compile(r"[0-9a-f]{40}")
+
+# So many locks that two sessions rarely share one.
+LOCKS = 256
+LOCK_PAUSE = 0.002  # seconds
+
+
+class FileStorage:
+    """One file a session, in `SESSION_FILE_PATH`."""
+
+    def __init__(self, serializer: Serializer) -> None:
+        self.serializer = serializer
+
+    def path(self, name: str) -> Path:
+        """Return the file for a name."""
+        return folder() / f"{settings.SESSION_COOKIE_NAME}{name}"
+
+    # --- Reading ----------------------------------------------------------------------------------
+
+    def fetch(self, names: tuple[str, ...], *, fresh: bool = False) -> Stored | None:
+        """Return the session under one of the names."""
+        for name in names:
+            with failing_as_unavailable():
+                try:
+                    with self.path(name).open("rb") as file:
+                        value, modified = file.read(), os.fstat(file.fileno()).st_mtime
+                except FileNotFoundError:
+                    continue
+            stored = self.decoded(name, value, modified)
+            if stored is not None:
+                return stored
+        return None
+
+    def decoded(self, name: str, value: bytes, modified: float = 0.0) -> Stored | None:
+        """Return what a file says, or None where it is not authentic."""
+        if keys.is_key(name):
+            return self.decoded_of_django(name, value, modified)
+        sealed = unseal(name, value)
+        if sealed is None:
+            return None
+        data, pointer = codec.unwrap(name, self.serializer.loads(sealed.body), self.serializer)
+        return Stored(
+            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback
+        )
+
+    def decoded_of_django(self, name: str, value: bytes, modified: float) -> Stored | None:
+        """Return what a file of Django's own engine says; its age runs from its modification."""
+        try:
+            data = signing.loads(
+                value.decode("ascii"), salt=codec.SALT, serializer=codec.as_class(self.serializer)
+            )
+        except (signing.BadSignature, UnicodeDecodeError, ValueError):
+            return None
+        expiry = data.get("_session_expiry")
+        if isinstance(expiry, str):
+            expires = epoch(expiry)
+        else:
+            expires = modified + (expiry or settings.SESSION_COOKIE_AGE)
+        return Stored(name, value, data, expires=expires)
+
+    def decode(self, stored: Stored) -> dict[str, Any]:
+        """Return what the stored bytes say, in a dict of its own."""
+        again = self.decoded(stored.name, stored.payload)
+        return again.data if again is not None else {}
+
+    # --- Writing ----------------------------------------------------------------------------------
+
+    def encoded(self, name: str, draft: Draft) -> bytes:
+        """Return the file's content for a draft."""
+        if keys.is_key(name):
+            text = signing.dumps(
+                draft.data,
+                salt=codec.SALT,
+                serializer=codec.as_class(self.serializer),
+                compress=True,
+            )
+            return text.encode("ascii")
+        body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
+        return seal(name, draft.version, draft.expires_ceil, body)
+
+    def insert(self, name: str, draft: Draft) -> Stored | None:
+        """Write a file that is not there."""
+        with failing_as_unavailable(), locked(name):
+            if self.path(name).exists():
+                return None
+            return self.write(name, draft)
+
+    def replace(self, stored: Stored, name: str, draft: Draft) -> Stored | None:
+        """Compare and rename over, under the lock."""
+        with failing_as_unavailable(), locked(stored.name, name):
+            if self.held(stored.name) != stored.payload:
+                return None
+            written = self.write(name, draft)
+            if name != stored.name:
+                self.path(stored.name).unlink(missing_ok=True)
+            return written
+
+    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, write the new file and leave a pointer, under the lock."""
+        former = keys.hashed(stored.name) if keys.is_key(stored.name) else stored.name
+        with failing_as_unavailable(), locked(stored.name, former, name):
+            if self.held(stored.name) != stored.payload:
+                return None
+            written = self.write(name, draft)
+            self.write(former, pointer)
+            if former != stored.name:
+                self.path(stored.name).unlink(missing_ok=True)
+            return written
+
+    def remove(self, names: tuple[str, ...]) -> list[Stored]:
+        """Delete the files and return what they held."""
+        held = []
+        with failing_as_unavailable(), locked(*names):
+            for name in names:
+                value = self.held(name)
+                if value is None:
+                    continue
+                self.path(name).unlink(missing_ok=True)
+                if (stored := self.decoded(name, value)) is not None:
+                    held.append(stored)
+        return held
+
+    def remove_expired(self, name: str) -> bool:
+        """Delete a file whose time is over; return whether it was."""
+        with failing_as_unavailable():
+            if keys.is_key(name):
+                # By Django's own engine: it can't be over before its age is.
+                age = settings.SESSION_COOKIE_AGE
+                if self.path(name).stat().st_mtime + age > time.time():
+                    return False
+            elif not NAME.fullmatch(name):
+                return False
+            with locked(name):
+                stored = self.fetch((name,))
+                if stored is None or stored.live:
+                    return False
+                self.path(name).unlink(missing_ok=True)
+                return True
+
+    def held(self, name: str) -> bytes | None:
+        """Return the file's content, or None where there is none."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, draft: Draft) -> Stored:
+        """Write beside and rename, so that nobody ever reads a part."""
+        value = self.encoded(name, draft)
+        descriptor, temporary = tempfile.mkstemp(
+            dir=folder(), prefix=f"{self.path(name).name}_out_"
+        )
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(value)
+                file.flush()
+                if not keys.is_key(name):
+                    os.utime(descriptor, (draft.expires_ceil, draft.expires_ceil))
+            Path(temporary).replace(self.path(name))
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+        return Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+
+
+def folder() -> Path:
+    """Return where the files lie; Django's own default is the folder for temporary files."""
+    return Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
+
+
+@contextmanager
+def failing_as_unavailable() -> Iterator[None]:
+    """Tell a folder that can't be used, or a full disk, from a session that is not there."""
+    try:
+        yield
+    except OSError as error:
+        raise SessionUnavailableError(STORE, error.strerror or type(error).__name__) from error
+
+
+@contextmanager
+def locked(*names: str) -> Iterator[None]:
+    """Hold the locks of the names, always in one order.
+
+    Raises:
+        SessionUnavailableError: when somebody holds one for longer than `bounds.FILE_LOCK`.
+    """
+    locks = folder() / f".{settings.SESSION_COOKIE_NAME}.locks"
+    locks.mkdir(mode=0o700, exist_ok=True)
+    deadline = time.monotonic() + bounds.FILE_LOCK
+    descriptors: list[int] = []
+    try:
+        for number in sorted({lock_number(name) for name in names}):
+            path = locks / f"{number:02x}"
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            descriptors.append(descriptor)
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise SessionUnavailableError(
+                            STORE, "a lock is held for too long"
+                        ) from None
+                    time.sleep(LOCK_PAUSE)
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def lock_number(name: str) -> int:
+    """Return the lock of a name; a key and its hash share one."""
+    return int((keys.hashed(name) if keys.is_key(name) else name)[:2], 16) % LOCKS
+
+
+class SessionStore(HardenedSession):
+    """A session in a file."""
+
+    store = "file"
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self.storage = FileStorage(serializer_of(self))
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Remove expired files, and what crashes left behind."""
+        purge.run(purge.FilePurge())

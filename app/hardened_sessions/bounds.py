@@ -1,0 +1,34 @@
+"""The times that the layer promises, each once. All are seconds."""
+
+from typing import Final
+
+# A cached value counts only while the change feed was read this recently: so deleting a row revokes
+# within this time in every process, whatever happened to Redis.
+TRUST: Final = 2.0
+# A process reads the feed at most this often.
+POLL: Final = 1.0
+# No cached value lives longer, so a Redis half that was never written is stale no longer than this.
+CACHE: Final = 600.0
+# The feed keeps what it says longer than any value can have been cached.
+FEED: Final = 2 * CACHE
+# A reader that promised to fill the cache must do so within this time.
+LEASE: Final = 2.0
+
+# What a hung or lost store costs a request.
+REDIS_CONNECT: Final = 0.3
+REDIS_READ: Final = 0.3
+DATABASE_STATEMENT: Final = 0.5
+# While a breaker is open, the store is asked this often, outside of requests.
+PROBE: Final = 1.0
+# Redis writes its append-only file once a second; a sign-out waits for that.
+REDIS_FSYNC: Final = 2.5
+# A file's lock is held for one read and one rename.
+FILE_LOCK: Final = 0.5
+
+# After signing in, or a changed password, the former key answers 503 for this long, for the
+# requests that were under way; then it is unknown.
+ROTATED: Final = 10.0
+
+RETRY_AFTER: Final = 2
+RETRY_AFTER_ROTATED: Final = 1
+MERGE_ATTEMPTS: Final = 3

@@ -1,0 +1,147 @@
+"""Copies of rows in Redis: believed only while the change feed says nothing against them.
+
+Nobody writes a copy of a row that may be gone. A reader that finds no copy takes a lease before it
+reads the row, and fills in the copy only where the lease still stands; whoever saves or deletes the
+row ends it. So no order of these steps leaves the copy of a row that was deleted.
+"""
+
+import secrets
+import time
+from contextlib import suppress
+
+from hardened_sessions import bounds, keys
+from hardened_sessions.codec import Serializer, decode_row
+from hardened_sessions.conf import options
+from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.feed import feed
+from hardened_sessions.record import Stored
+from hardened_sessions.redis_client import RedisFullError, Script, redis_client
+from hardened_sessions.rows import COMMITTED, HORIZON
+from hardened_sessions.seal import Sealed, seal, unseal
+
+PREFIX = "session:"
+LEASED = b"lease|"
+
+LEASE, FILL, REFRESH = Script("lease"), Script("fill"), Script("refresh")
+
+# Redis did not do it, and that may be: the row is the authority.
+Failures = (SessionUnavailableError, RedisFullError)
+
+
+class Lease:
+    """A promise to fill in the copy of one row."""
+
+    def __init__(self, name: str, instead_of: bytes | None) -> None:
+        self.name = name
+        self.token = LEASED + secrets.token_hex(8).encode()
+        self.held = False
+        if instead_of and instead_of.startswith(LEASED):
+            return  # somebody else is about to fill it
+        try:
+            self.held = bool(
+                redis_client().script(
+                    LEASE,
+                    [PREFIX + name],
+                    instead_of or b"",
+                    self.token,
+                    int(bounds.LEASE * 1000),
+                )
+            )
+        except Failures:
+            return  # the row is read all the same
+
+    def fill(self, value: bytes, milliseconds: int) -> None:
+        """Put the copy in place, or end the lease where there is nothing to copy."""
+        if not self.held:
+            return
+        with suppress(*Failures):  # the lease ends by itself
+            redis_client().script(FILL, [PREFIX + self.name], self.token, value, milliseconds)
+
+
+class Copies:
+    """The copies of one session store."""
+
+    def __init__(self, serializer: Serializer) -> None:
+        self.serializer = serializer
+
+    def get(self, name: str) -> tuple[Stored | None, bytes | None]:
+        """Return the copy that counts, if any, and the value that lies there.
+
+        Raises:
+            SessionUnavailableError: when Redis gave no answer.
+        """
+        value: bytes | None = redis_client().call("GET", PREFIX + name)
+        sealed = unseal(name, value) if value else None
+        if sealed is None or sealed.by_fallback:
+            return None, value
+        horizon, generation, by_fallback = sealed.notes.split(b",")
+        if not feed().counts(name, sealed.version, int(generation)):
+            return None, value
+        stored = self.decoded(name, sealed)
+        if stored is None:
+            return None, value
+        stored.notes[HORIZON] = float(horizon)
+        stored.by_fallback = by_fallback == b"1"
+        return stored, value
+
+    def decoded(self, name: str, sealed: Sealed) -> Stored | None:
+        """Return the row that the copy holds."""
+        return decode_row(name, sealed.body.decode(), sealed.expires, self.serializer)
+
+    def fill(self, lease: Lease, stored: Stored | None) -> None:
+        """Keep a lease's promise with the row that was read under it."""
+        if (
+            stored is None
+            or stored.pointer
+            or keys.is_key(stored.name)
+            or not stored.notes[COMMITTED]
+        ):
+            lease.fill(b"", 0)
+            return
+        value, milliseconds = self.sealed(stored)
+        lease.fill(value if milliseconds > 0 else b"", milliseconds)
+
+    def add(self, stored: Stored) -> None:
+        """Copy a row that was inserted just now, so that nobody can have deleted it yet."""
+        value, milliseconds = self.sealed(stored)
+        if milliseconds <= 0:
+            return
+        with suppress(*Failures):  # the first reader copies it
+            redis_client().call("SET", PREFIX + stored.name, value, "NX", "PX", milliseconds)
+
+    def refresh(self, stored: Stored) -> bool:
+        """Replace the copy of a row that was saved; return whether Redis has done it."""
+        value, milliseconds = self.sealed(stored)
+        try:
+            redis_client().script(
+                REFRESH, [PREFIX + stored.name], value, stored.version, max(1, milliseconds)
+            )
+        except SessionUnavailableError:
+            return False
+        return True
+
+    def remove(self, names: tuple[str, ...], others: list[str]) -> bool:
+        """Remove copies, leases and other keys; return whether Redis has done it."""
+        try:
+            redis_client().call("DEL", *[PREFIX + name for name in names], *others)
+        except SessionUnavailableError:
+            return False
+        return True
+
+    def sealed(self, stored: Stored) -> tuple[bytes, int]:
+        """Return the value to put into Redis, and for how many milliseconds it may stay."""
+        notes = b"%d,%d,%d" % (
+            int(stored.notes[HORIZON]),
+            feed().generation,
+            stored.by_fallback,
+        )
+        value = seal(
+            stored.name, stored.version, int(stored.expires), stored.payload.encode(), notes
+        )
+        seconds = min(bounds.CACHE, stored.expires - time.time())
+        return value, int(seconds * 1000)
+
+
+def hashed_only() -> bool:
+    """Return whether rows are stored by hash, so that they may be copied at all."""
+    return options().keys == "hash"

@@ -1,0 +1,198 @@
+"""System checks: what would break the layer's promises is refused before anything is served."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from redis.exceptions import RedisError
+
+from hardened_sessions import encryption
+from hardened_sessions.conf import Options, options
+
+PACKAGE = "hardened_sessions.backends."
+
+LONGEST_WAIT = 1.0  # seconds a request may wait for the general cache's Redis
+
+
+def engine() -> str | None:
+    """Return the layer's engine in use, by its last word, or None."""
+    name = settings.SESSION_ENGINE
+    return name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else None
+
+
+def uses_redis() -> bool:
+    """Return whether the engine in use keeps anything in Redis."""
+    return engine() in ("cache", "cached_db")
+
+
+@register(Tags.security)
+def check_options(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """The layer's own settings can be read."""
+    try:
+        encryption.ciphers(options().encryption_keys)
+    except ImproperlyConfigured as error:
+        yield Error(str(error), id="hardened_sessions.E001")
+
+
+def readable() -> Options | None:
+    """Return the layer's settings, or None where `check_options` has refused them."""
+    try:
+        return options()
+    except ImproperlyConfigured:
+        return None
+
+
+@register(Tags.security)
+def check_serializer(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """Nothing is ever pickled."""
+    if engine() and "pickle" in settings.SESSION_SERIALIZER.lower():
+        yield Error(
+            f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: who can write to the store "
+            "could run code in Django.",
+            hint="It may be django.contrib.sessions.serializers.JSONSerializer.",
+            id="hardened_sessions.E002",
+        )
+
+
+@register(Tags.security)
+def check_middleware(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """The middleware is the one that knows a third answer."""
+    if engine() and "django.contrib.sessions.middleware.SessionMiddleware" in settings.MIDDLEWARE:
+        yield Error(
+            "Django's own session middleware makes a server error of an unavailable session.",
+            hint="MIDDLEWARE may hold hardened_sessions.middleware.HardenedSessionMiddleware in "
+            "its place.",
+            id="hardened_sessions.E003",
+        )
+
+
+@register(Tags.security)
+def check_cookie_name(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """Nobody but this host can have set the cookie, once the grace is over."""
+    known = readable()
+    if engine() is None or known is None or settings.SESSION_COOKIE_NAME.startswith("__Host-"):
+        return
+    kind = Warning if known.grace else Error
+    yield kind(
+        f"SESSION_COOKIE_NAME is {settings.SESSION_COOKIE_NAME!r}: another host of the domain "
+        "could plant a cookie of that name.",
+        hint='It may begin with __Host-; HARDENED_SESSIONS["OLD_COOKIE_NAME"] takes the old one '
+        "over.",
+        id="hardened_sessions.W001" if known.grace else "hardened_sessions.E004",
+    )
+
+
+@register(Tags.caches)
+def check_alias(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """The session alias is one Redis server of its own."""
+    if not uses_redis():
+        return
+    alias = settings.SESSION_CACHE_ALIAS
+    cache = settings.CACHES.get(alias)
+    if cache is None:
+        yield Error(f"CACHES has no {alias!r}.", id="hardened_sessions.E005")
+        return
+    location = cache.get("LOCATION") or []
+    servers = [location] if isinstance(location, str) else list(location)
+    if len(servers) != 1 or "," in servers[0]:
+        yield Error(
+            f"The cache {alias!r} has {len(servers)} servers: a replica that lags would not know "
+            "new sessions, and know ended ones.",
+            hint="Its LOCATION may be one primary.",
+            id="hardened_sessions.E006",
+        )
+    sharing = [
+        name
+        for name, other in settings.CACHES.items()
+        if name != alias and other.get("LOCATION") == cache.get("LOCATION")
+    ]
+    if alias == "default" or sharing:
+        yield Error(
+            f"Sessions share {alias!r} with {', '.join(sharing) or 'everything that caches'}: "
+            "clearing that cache would end every session.",
+            hint="SESSION_CACHE_ALIAS may name an alias whose LOCATION no other one has.",
+            id="hardened_sessions.E007",
+        )
+
+
+@register(Tags.caches)
+def check_timeouts(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """Whoever else uses the session alias does not wait long for a hung Redis either."""
+    if not uses_redis():
+        return
+    given = settings.CACHES.get(settings.SESSION_CACHE_ALIAS, {}).get("OPTIONS", {})
+    lower = {name.lower(): value for name, value in given.items()}
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if not 0 < (lower.get(name) or 0) <= LONGEST_WAIT:
+            yield Error(
+                f"The cache {settings.SESSION_CACHE_ALIAS!r} has no short {name}.",
+                hint=f"OPTIONS may hold {name} of {LONGEST_WAIT:.0f} second or less.",
+                id="hardened_sessions.E008",
+            )
+
+
+@register(Tags.database)
+def check_database(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """The database can do what the layer's statements ask, and has a connection for each thread."""
+    known = readable()
+    if engine() is None or known is None or known.database not in (databases or []):
+        return
+    from hardened_sessions.database import database
+
+    connection = database(known.database).connection
+    if connection.vendor not in ("postgresql", "sqlite"):
+        yield Error(
+            f"Sessions are in {connection.display_name}.",
+            hint="The layer's statements are for PostgreSQL and SQLite.",
+            id="hardened_sessions.E009",
+        )
+    elif connection.vendor == "sqlite" and engine() in ("cached_db", "signed_cookies"):
+        yield Warning(
+            "SQLite has no change feed: the database is read at each load.",
+            hint="PostgreSQL has one.",
+            id="hardened_sessions.W002",
+        )
+
+
+@register(Tags.caches, deploy=True)
+def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """Redis evicts nothing, and keeps what it confirmed where it is the only authority."""
+    if not uses_redis() or settings.SESSION_CACHE_ALIAS not in settings.CACHES:
+        return
+    from hardened_sessions.redis_client import redis_client
+
+    try:
+        info = redis_client().redis.info()
+    except RedisError as error:
+        # An outage must never block a start.
+        yield Warning(
+            f"Redis's eviction policy is unverified: {type(error).__name__}.",
+            id="hardened_sessions.W003",
+        )
+        return
+    if info["maxmemory_policy"] != "noeviction":
+        yield Error(
+            f"Redis's maxmemory-policy is {info['maxmemory_policy']}: an evicted session is "
+            "somebody logged out.",
+            hint="It may be noeviction.",
+            id="hardened_sessions.E010",
+        )
+    if engine() == "cache" and not info["aof_enabled"]:
+        yield Error(
+            "Redis keeps no append-only file: a sign-out could be undone by its restart.",
+            hint="redis.conf may hold: appendonly yes",
+            id="hardened_sessions.E011",
+        )

@@ -1,0 +1,96 @@
+"""What a session looks like as JSON: its data, or a pointer to another one, or ciphertext."""
+
+from typing import Any, Protocol
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
+
+from hardened_sessions import encryption
+from hardened_sessions.record import Draft, Pointer, Stored
+
+META = "_hs"
+POINTER = "_hs_to"
+CIPHERTEXT = "_hs_sealed"
+
+# As in Django's own engines: rows are readable by either, whatever the class is called.
+SALT = "django.contrib.sessions.SessionStore"
+
+
+class Serializer(Protocol):
+    """What `SESSION_SERIALIZER` names."""
+
+    def dumps(self, obj: Any) -> bytes: ...
+    def loads(self, data: bytes) -> Any: ...
+
+
+def wrap(name: str, draft: Draft, serializer: Serializer) -> dict[str, Any]:
+    """Return the JSON object to keep for a draft."""
+    if draft.pointer is not None:
+        return {POINTER: [draft.pointer.kind, draft.pointer.target, draft.pointer.who]}
+    if encryption.enabled():
+        return {CIPHERTEXT: encryption.encrypt(name, serializer.dumps(draft.data))}
+    return draft.data
+
+
+def unwrap(
+    name: str, kept: dict[str, Any], serializer: Serializer
+) -> tuple[dict[str, Any], Pointer | None]:
+    """Return data and pointer of a kept JSON object.
+
+    Raises:
+        UndecipherableError: when no encryption key opens it.
+    """
+    if POINTER in kept:
+        return {}, Pointer(*kept[POINTER])
+    if CIPHERTEXT in kept:
+        return serializer.loads(encryption.decrypt(name, kept[CIPHERTEXT])), None
+    return kept, None
+
+
+# --- Rows: Django's own format, readable by `Session.get_decoded()` -------------------------------
+
+
+def encode_row(name: str, draft: Draft, serializer: Serializer, *, bare: bool) -> str:
+    """Return a row's text; `bare` leaves out what Django's own engines would not understand."""
+    kept = wrap(name, draft, serializer)
+    if not bare:
+        kept = {META: [draft.version, draft.expires_ceil, name], **kept}
+    return signing.dumps(kept, salt=SALT, serializer=as_class(serializer), compress=True)
+
+
+def decode_row(name: str, text: str, expires: float, serializer: Serializer) -> Stored | None:
+    """Return what a row says, or None where its signature or its name does not hold.
+
+    Args:
+        name: the name that the row was found under.
+        text: `session_data`.
+        expires: `expire_date` in seconds since 1970: the true expiry of a row by Django.
+        serializer: an instance of what `SESSION_SERIALIZER` names.
+    """
+    by_fallback = False
+    try:
+        kept = signing.loads(text, salt=SALT, serializer=as_class(serializer), fallback_keys=[])
+    except signing.BadSignature:
+        try:
+            kept = signing.loads(text, salt=SALT, serializer=as_class(serializer))
+        except signing.BadSignature:
+            return None
+        by_fallback = True
+    version, bound = 0, name
+    if META in kept:
+        version, expires, bound = kept.pop(META)
+    if bound != name:
+        return None
+    data, pointer = unwrap(name, kept, serializer)
+    return Stored(name, text, data, version, expires, pointer, by_fallback)
+
+
+def as_class(serializer: Serializer) -> type[Serializer]:
+    """Return the class that `signing` wants, of an instance or a class."""
+    return serializer if isinstance(serializer, type) else type(serializer)
+
+
+def serializer_of(session: SessionBase) -> Serializer:
+    """Return an instance of the session's serializer."""
+    serializer: Serializer = session.serializer()
+    return serializer

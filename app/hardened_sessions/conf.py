@@ -1,0 +1,63 @@
+"""The layer's settings: `HARDENED_SESSIONS`, a dict; every key may be left out."""
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, Literal, get_args
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+Keys = Literal["read", "hash"]
+Conflicts = Literal["merge", "strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be set, by its lower-case name, with its default."""
+
+    # `hash` stores sessions under the hash of their key. `read` finds those too, but writes under
+    # the key itself, as Django does: the step before `hash`, and the way back.
+    keys: Keys = "hash"
+    # With `hash`: also find sessions that are still stored under their key.
+    grace: bool = True
+    # Two requests changed one key: `merge` keeps the later one's value, `strict` answers it 409.
+    conflicts: Conflicts = "merge"
+    # The alias in DATABASES that sessions are kept in.
+    database: str = "default"
+    # A cookie of this name is taken where the new one is absent, and replaced at once.
+    old_cookie_name: str | None = None
+    # Engines that ran before, whose expired sessions `clearsessions` removes as well.
+    previous_engines: tuple[str, ...] = ()
+    # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
+    encryption_keys: tuple[str, ...] = ()
+
+
+@cache
+def options() -> Options:
+    """Return the settings.
+
+    Raises:
+        ImproperlyConfigured: with the name of what may not be, and what it may be.
+    """
+    given: dict[str, Any] = getattr(settings, "HARDENED_SESSIONS", {})
+    known = {field.name.upper(): field.name for field in fields(Options)}
+    if unknown := sorted(set(given) - set(known)):
+        raise ImproperlyConfigured(
+            f"HARDENED_SESSIONS has no {', '.join(unknown)}; it may hold {', '.join(known)}"
+        )
+    for name, words in (("KEYS", get_args(Keys)), ("CONFLICTS", get_args(Conflicts))):
+        if given.get(name, words[0]) not in words:
+            raise ImproperlyConfigured(
+                f"HARDENED_SESSIONS[{name!r}] is {given[name]!r}; it may be {', '.join(words)}"
+            )
+    return Options(**{known[name]: value for name, value in given.items()})
+
+
+def forget(*, setting: str, **kwargs: Any) -> None:
+    """Read the settings anew after a test changed them."""
+    if setting == "HARDENED_SESSIONS":
+        options.cache_clear()
+
+
+setting_changed.connect(forget)

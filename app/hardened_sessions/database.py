@@ -1,0 +1,98 @@
+"""Statements on the sessions' database: each bounded, none retried, every failure told apart."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django.db import InterfaceError, InternalError, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from hardened_sessions.breaker import Breaker
+from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.watchdog import Overrun
+
+STORE = "database"
+
+# SQLSTATE classes of a server that is going or starting; none at all means that there was no
+# connection to speak over.
+GONE = ("08", "57P")
+FULL = ("too many clients", "connection slots")
+
+
+class Database:
+    """The connection of the current thread, for single statements in autocommit mode."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.breaker = Breaker(STORE, self.probe)
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        """Return the thread's connection."""
+        return connections[self.alias]
+
+    @property
+    def is_postgres(self) -> bool:
+        """Return whether this is PostgreSQL, which alone has the change feed."""
+        return bool(self.connection.vendor == "postgresql")
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a statement that returns rows.
+
+        Raises:
+            SessionUnavailableError: when the database gave no answer in time, or could not serve.
+        """
+        rows: list[tuple[Any, ...]] = self._run(sql, parameters, rows=True)
+        return rows
+
+    def change(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement that changes rows; return how many. Raises as `query` does."""
+        count: int = self._run(sql, parameters, rows=False)
+        return count
+
+    def _run(self, sql: str, parameters: Sequence[Any], rows: bool) -> Any:
+        self.breaker.require_closed()
+        connection = self.connection
+        with Overrun(descriptor(connection)) as overrun:
+            try:
+                before = connection.connection
+                with connection.cursor() as cursor:
+                    if connection.connection is not before:
+                        overrun.guard(descriptor(connection))
+                    cursor.execute(sql, parameters)
+                    return cursor.fetchall() if rows else cursor.rowcount
+            except (OperationalError, InterfaceError, InternalError) as error:
+                raise self._failed(connection, error) from error
+
+    def _failed(self, connection: BaseDatabaseWrapper, error: Exception) -> SessionUnavailableError:
+        state = getattr(error.__cause__, "sqlstate", None)
+        if self.is_postgres and (state is None or state.startswith(GONE)):
+            connection.close()
+            # A server that has no connection to give still serves those that have one.
+            if not any(reason in str(error) for reason in FULL):
+                self.breaker.trip(error)
+        return SessionUnavailableError(STORE, f"{type(error).__name__} {state or ''}".strip())
+
+    def probe(self) -> None:
+        """Connect anew and run a statement, in the breaker's own thread."""
+        connection = self.connection
+        try:
+            with connection.cursor() as cursor, Overrun(descriptor(connection)):
+                cursor.execute("SELECT 1")
+        finally:
+            connection.close()
+
+
+def descriptor(connection: BaseDatabaseWrapper) -> int | None:
+    """Return the socket of an open PostgreSQL connection, else None."""
+    raw = connection.connection
+    if raw is None or connection.vendor != "postgresql" or raw.closed:
+        return None
+    number: int = raw.fileno()
+    return number
+
+
+@cache
+def database(alias: str) -> Database:
+    """Return the one `Database` of this process for an alias."""
+    return Database(alias)

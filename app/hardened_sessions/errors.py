@@ -1,0 +1,36 @@
+"""What a session can't do, told apart: no answer from the store, a former key, a conflict."""
+
+from hardened_sessions import bounds
+
+
+class SessionUnavailableError(Exception):
+    """The store gave no answer: the session may well exist, so nothing is decided about it.
+
+    The middleware answers 503 with `Retry-After`, and neither cookie nor session is touched.
+
+    Args:
+        store: the store that gave no answer.
+        reason: one line, without a key or a value.
+        retry_after: whole seconds.
+    """
+
+    def __init__(self, store: str, reason: str, retry_after: int = bounds.RETRY_AFTER) -> None:
+        super().__init__(f"{store}: {reason}")
+        self.store = store
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class SessionRotatedError(SessionUnavailableError):
+    """The key was replaced a moment ago: the browser is about to get, or has, the new one."""
+
+    def __init__(self) -> None:
+        super().__init__("session", "its key was replaced", bounds.RETRY_AFTER_ROTATED)
+
+
+class SessionConflictError(Exception):
+    """Another request changed the same thing first; the middleware answers 409."""
+
+
+class CookieTooLargeError(ValueError):
+    """A session that no browser would keep in a cookie; nothing was sent."""

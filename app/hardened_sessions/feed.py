@@ -1,0 +1,122 @@
+"""The change feed: what ended or changed lately, read by each process at most once a second.
+
+A trigger writes the name of each deleted row into `hardened_sessions_change`, in the deleting
+transaction, whoever deletes: a sign-out, the admin, a script, SQL. A cached value counts only where
+the feed was read within `bounds.TRUST` and says nothing against it.
+
+The cursor is a transaction id, `pg_snapshot_xmin`: all transactions below it had ended when the
+feed was read. (An id or a time would miss a deletion whose transaction committed late.)
+"""
+
+import os
+import threading
+import time
+from functools import cache
+
+from hardened_sessions import bounds
+from hardened_sessions.conf import options
+from hardened_sessions.database import Database, database
+from hardened_sessions.errors import SessionUnavailableError
+
+# One snapshot for both: the cursor to go on from, and what is new.
+READ = """
+SELECT now.xmin::text, change.id, change.name, change.version
+FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin) AS now
+LEFT JOIN hardened_sessions_change AS change ON change.xid >= %s::xid8
+"""
+EVERYTHING = ""  # the name that TRUNCATE writes
+ENDED = float("inf")  # the version below which an ended session's values don't count
+
+
+class Feed:
+    """What this process knows of ended and changed sessions."""
+
+    def __init__(self, source: Database) -> None:
+        self.database = source
+        self.lock = threading.Lock()
+        self.forget()
+        _feeds.append(self)
+
+    def forget(self) -> None:
+        """Know nothing, as a new process does."""
+        self.cursor = 0
+        self.read_at = float("-inf")
+        self.generation = 0
+        # Name -> (least version that counts, when this was heard).
+        self.least: dict[str, tuple[float, float]] = {}
+
+    def current(self) -> bool:
+        """Read the feed if it is due; return whether what is known is recent enough to trust."""
+        if not self.database.is_postgres:
+            return False
+        if time.monotonic() - self.read_at >= bounds.POLL and self.lock.acquire(blocking=False):
+            try:
+                self.read()
+            except SessionUnavailableError:
+                pass  # what is known stays good until it is too old
+            finally:
+                self.lock.release()
+        return time.monotonic() - self.read_at <= bounds.TRUST
+
+    def read(self) -> None:
+        """Take in what is new."""
+        started = time.monotonic()
+        rows = self.database.query(READ, [str(self.cursor)])
+        cursor = int(rows[0][0])
+        if cursor < self.cursor:
+            # Another database, or an older copy of this one: nothing known holds.
+            self.forget()
+            rows = self.database.query(READ, [str(self.cursor)])
+        for _, number, name, version in rows:
+            if number is None:
+                continue
+            if name == EVERYTHING:
+                self.generation = max(self.generation, number)
+            known, _ = self.least.pop(name, (0.0, 0.0))
+            least = ENDED if version is None else float(version)
+            self.least[name] = (max(known, least), started)
+        self.cursor, self.read_at = cursor, started
+        self.drop_old(started - bounds.FEED)
+
+    def drop_old(self, before: float) -> None:
+        """Forget what no cached value can be older than; the dict keeps the order of hearing."""
+        for name, (_, heard) in list(self.least.items()):
+            if heard >= before:
+                break
+            del self.least[name]
+            if name == EVERYTHING:
+                self.generation = 0
+
+    def counts(self, name: str, version: int, generation: int) -> bool:
+        """Return whether nothing known speaks against a cached value."""
+        least, _ = self.least.get(name, (0.0, 0.0))
+        return version >= least and generation >= self.generation
+
+    def announce(self, name: str, version: int) -> None:
+        """Tell every process that values below this version don't count."""
+        self.database.change(
+            "INSERT INTO hardened_sessions_change (name, version) VALUES (%s, %s)", [name, version]
+        )
+
+
+_feeds: list[Feed] = []
+
+
+@cache
+def feed_of(alias: str) -> Feed:
+    """Return the one feed of this process for a database."""
+    return Feed(database(alias))
+
+
+def feed() -> Feed:
+    """Return the feed of the sessions' database."""
+    return feed_of(options().database)
+
+
+def _forget_after_fork() -> None:
+    for known in _feeds:
+        known.lock = threading.Lock()
+        known.forget()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

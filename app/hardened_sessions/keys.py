@@ -1,0 +1,38 @@
+"""Session keys: which are well formed, and the names that sessions are stored under."""
+
+import re
+from hashlib import sha256
+from typing import Any
+
+from hardened_sessions.conf import options
+
+# What Django makes: 32 of 36 characters, 165 bits. Nothing else ever reaches a store; the names
+# below are longer, so none of them is a key.
+KEY = re.compile(r"[a-z0-9]{32}")
+
+NAME_LENGTH = 40  # as long as Django's column
+
+
+def is_key(value: Any) -> bool:
+    """Return whether the value could be a key that this site gave out."""
+    return isinstance(value, str) and KEY.fullmatch(value) is not None
+
+
+def hashed(key: str) -> str:
+    """Return the first 40 hexadecimal digits of the key's SHA-256.
+
+    160 bits: a key can't be found from its name, nor two keys with one name.
+    """
+    return sha256(key.encode()).hexdigest()[:NAME_LENGTH]
+
+
+def name_for(key: str) -> str:
+    """Return the name that a session with this key is written under."""
+    return key if options().keys == "read" else hashed(key)
+
+
+def names_for(key: str) -> tuple[str, ...]:
+    """Return every name that a session with this key may be stored under."""
+    if options().keys == "hash" and not options().grace:
+        return (hashed(key),)
+    return (hashed(key), key)

@@ -1,0 +1,70 @@
+"""`manage.py clearsessions`: in steps that block nobody, for former engines too."""
+
+import time
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hardened_sessions.conf import options as layer_options
+from hardened_sessions.purge import Progress, Purge, purges
+
+SHOW_SECONDS = 1.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove expired sessions of the engine and of those in "
+        'HARDENED_SESSIONS["PREVIOUS_ENGINES"], a few at a time. A run that ends early is '
+        "continued by the next one."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--max-seconds", type=float, help="end after the step in which this time is over"
+        )
+
+    def handle(self, *args: Any, max_seconds: float | None, **options: Any) -> None:
+        engine = settings.SESSION_ENGINE
+        names = dict.fromkeys([engine.rpartition(".")[2], *layer_options().previous_engines])
+        deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        wanted = {type(purge): purge for name in names for purge in purges(name)}
+        if not wanted and not engine.startswith("hardened_sessions."):
+            self.clear_other(engine)
+        for purge in wanted.values():
+            if not self.purge(purge, deadline, options["verbosity"]):
+                self.stdout.write("time is over: the next run goes on from here")
+                return
+
+    def purge(self, purge: Purge, deadline: float | None, verbosity: int) -> bool:
+        """Do the steps until the deadline; return whether all are done."""
+        shown = time.monotonic()
+        progress = Progress("step", 0, 0)
+        for progress in purge.steps():
+            now = time.monotonic()
+            if verbosity and now - shown >= SHOW_SECONDS:
+                self.show(progress)
+                shown = now
+            if deadline is not None and now >= deadline and progress.done < progress.total:
+                self.show(progress)
+                return False
+        if verbosity:
+            self.show(progress)
+        return True
+
+    def show(self, progress: Progress) -> None:
+        """Write one line."""
+        self.stdout.write(
+            f"{progress.unit} {progress.done:,} of {progress.total:,}: "
+            f"{progress.removed:,} sessions removed"
+        )
+
+    def clear_other(self, engine: str) -> None:
+        """Clear an engine that is not this layer's, as Django's command does."""
+        try:
+            import_module(engine).SessionStore.clear_expired()
+        except NotImplementedError as error:
+            raise CommandError(
+                f"Session engine '{engine}' doesn't support clearing expired sessions."
+            ) from error

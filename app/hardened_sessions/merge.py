@@ -1,0 +1,51 @@
+"""Two requests changed one session: put both changes into it, key by key."""
+
+from typing import Any
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+
+# Who the session belongs to and how long it lasts: one unit, never mixed from two requests.
+IDENTITY = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, "_session_expiry")
+
+_ABSENT = object()
+
+Data = dict[str, Any]
+
+
+class IdentityChangedError(Exception):
+    """The stored session has become another's, or lasts otherwise, than the one that was loaded."""
+
+
+def identity(data: Data) -> list[Any]:
+    """Return the unit that can't be merged."""
+    return [data.get(name) for name in IDENTITY]
+
+
+def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
+    """Return what was stored meanwhile with this request's changes, and the keys both changed.
+
+    A key is changed where its value differs from the one loaded; a deleted key is a change.
+
+    Args:
+        base: what this request loaded.
+        mine: what it wants to save.
+        theirs: what is stored now.
+
+    Raises:
+        IdentityChangedError: rather than let a dropped privilege survive.
+    """
+    if identity(theirs) not in (identity(base), identity(mine)):
+        raise IdentityChangedError
+    merged, conflicts = dict(theirs), []
+    for name in {**base, **mine}:
+        value, loaded = mine.get(name, _ABSENT), base.get(name, _ABSENT)
+        if value == loaded:
+            continue
+        stored = theirs.get(name, _ABSENT)
+        if stored not in (loaded, value):
+            conflicts.append(name)
+        if value is _ABSENT:
+            merged.pop(name, None)
+        else:
+            merged[name] = value
+    return merged, conflicts

@@ -1,0 +1,176 @@
+"""Django's session middleware, with a third answer: a session that is unavailable."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.http import http_date
+
+from hardened_sessions import events
+from hardened_sessions.conf import options
+from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
+from hardened_sessions.session import HardenedSession
+
+ENDED = (
+    "The request's session was deleted before the request completed. The user may have logged out "
+    "in a concurrent request, for example."
+)
+
+
+class HardenedSessionMiddleware(SessionMiddleware):
+    """Load, save and end sessions; answer 503 where nobody can say what the session is.
+
+    Takes the place of Django's own, and serves Django's own engines as that does.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Give the request its session, from the cookie that counts."""
+        request.session = self.SessionStore(session_cookie(request))
+        old = options().old_cookie_name
+        if old and old in request.COOKIES and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            self.take_over(request, request.COOKIES[old])
+
+    def take_over(self, request: HttpRequest, value: str) -> None:
+        """Take a session from the cookie of the old name, under a new key at once.
+
+        The old cookie may lack what the new name promises, so its key must be of no further use.
+        """
+        session = self.SessionStore(value)
+        try:
+            if dict(session.items()):
+                session.cycle_key()
+        except SessionUnavailableError:
+            pass  # remembered: the response will say so
+        request.session = session
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer what a session raised in a view, without the noise of a server error."""
+        if isinstance(error, SessionUnavailableError):
+            return unavailable(error)
+        if isinstance(error, SessionConflictError):
+            return conflict(error)
+        return None
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        """Save the session where it changed, and set or delete its cookie."""
+        session = getattr(request, "session", None)
+        if not isinstance(session, HardenedSession):
+            return super().process_response(request, response)  # type: ignore[arg-type]
+        if session.unavailable is not None:
+            # Whatever the view made of it: a template may have taken the error for "nobody".
+            return unavailable(session.unavailable)
+        try:
+            return self.settle(request, response, session)
+        except SessionUnavailableError as error:
+            return unavailable(error)
+        except SessionConflictError as error:
+            return conflict(error)
+
+    def settle(
+        self, request: HttpRequest, response: HttpResponseBase, session: HardenedSession
+    ) -> HttpResponseBase:
+        """Do what Django's middleware does."""
+        sent = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if session.is_empty():
+            if sent:
+                delete_cookie(response, settings.SESSION_COOKIE_NAME)
+            self.delete_old_cookie(request, response)
+            if sent or session.accessed:
+                patch_vary_headers(response, ("Cookie",))
+            return response
+        if session.accessed:
+            patch_vary_headers(response, ("Cookie",))
+        wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+        if wanted and response.status_code < 500:
+            try:
+                session.save()
+            except UpdateError as error:
+                raise SessionInterrupted(ENDED) from error
+            if not session.keeps_cookie:
+                set_cookie(response, session)
+                self.delete_old_cookie(request, response)
+            patch_vary_headers(response, ("Cookie",))
+        return response
+
+    @staticmethod
+    def delete_old_cookie(request: HttpRequest, response: HttpResponseBase) -> None:
+        """Delete the cookie of the old name, if the browser sent one."""
+        old = options().old_cookie_name
+        if old and old in request.COOKIES:
+            delete_cookie(response, old)
+
+
+def session_cookie(request: HttpRequest) -> str | None:
+    """Return the session cookie's value; two of one name are none."""
+    name = settings.SESSION_COOKIE_NAME
+    header = request.META.get("HTTP_COOKIE", "")
+    if header.count(f"{name}=") > 1:
+        sent = [part.strip() for part in header.split(";")]
+        if sum(part.startswith(f"{name}=") for part in sent) > 1:
+            events.emit("refused_cookie", "middleware", reason="sent twice")
+            return None
+    return request.COOKIES.get(name)
+
+
+def set_cookie(response: HttpResponseBase, session: HardenedSession) -> None:
+    """Give the browser the session's key, for as long as the server keeps the session."""
+    max_age = expires = None
+    if not session.get_expire_at_browser_close():
+        max_age = session.get_expiry_age()
+        expires = http_date(time.time() + max_age)
+    response.set_cookie(
+        settings.SESSION_COOKIE_NAME,
+        session.session_key or "",
+        max_age=max_age,
+        expires=expires,
+        **attributes(),
+    )
+
+
+def delete_cookie(response: HttpResponseBase, name: str) -> None:
+    """Have the browser forget a cookie: by the attributes it was set with, or it may refuse."""
+    response.set_cookie(
+        name, "", max_age=0, expires="Thu, 01 Jan 1970 00:00:00 GMT", **attributes()
+    )
+
+
+def attributes() -> dict[str, Any]:
+    """Return the cookie's attributes, as Django's settings say."""
+    return {
+        "domain": settings.SESSION_COOKIE_DOMAIN,
+        "path": settings.SESSION_COOKIE_PATH,
+        "secure": settings.SESSION_COOKIE_SECURE or False,
+        "httponly": settings.SESSION_COOKIE_HTTPONLY or False,
+        "samesite": settings.SESSION_COOKIE_SAMESITE,
+    }
+
+
+def unavailable(error: SessionUnavailableError) -> HttpResponse:
+    """Return a plain 503; it touches no cookie."""
+    return plain(503, "Sessions are unavailable just now. Please try again.", error.retry_after)
+
+
+def conflict(error: SessionConflictError) -> HttpResponse:
+    """Return a plain 409; nothing of the request was saved."""
+    return plain(409, "Another request changed the same thing first. Please try again.", 0)
+
+
+def plain(status: int, text: str, retry_after: int) -> HttpResponse:
+    """Return an answer that no cache keeps."""
+    response = HttpResponse(
+        f"{text}\n",
+        status=status,
+        content_type="text/plain; charset=utf-8",
+        headers={"Cache-Control": "no-store", "Vary": "Cookie"},
+    )
+    if retry_after:
+        response["Retry-After"] = str(retry_after)
+    return response

@@ -1,0 +1,40 @@
+"""Tables of the layer beside Django's own `django_session`.
+
+The change feed is not among them: it is made by SQL, on PostgreSQL only (see the migrations).
+"""
+
+from django.db import models
+
+
+class RevokedCookie(models.Model):
+    """A signed cookie that was signed out, or replaced, before its time."""
+
+    sid = models.CharField(max_length=40, primary_key=True)
+    # A rotation replaced it; the successor ends with it if the old one is signed out.
+    rotated = models.BooleanField()
+    successor = models.CharField(max_length=40, blank=True)
+    at = models.DateTimeField()
+    # No cookie with this id can be good after that, so the row may go.
+    expire_date = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.sid[:8]}… {'rotated' if self.rotated else 'ended'} {self.at:%F %T}"
+
+
+class PurgePosition(models.Model):
+    """The page of `django_session` that the next purge begins at; one row."""
+
+    page = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"page {self.page}"
+
+
+class SignOutEpoch(models.Model):
+    """How often a user signed out everywhere: cookies of an earlier epoch don't count."""
+
+    user_id = models.CharField(max_length=64, primary_key=True)
+    epoch = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"user {self.user_id}: {self.epoch}"

@@ -1,0 +1,79 @@
+"""A session as a store holds it, apart from how the store writes it."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY
+
+Kind = Literal["identity", "key"]
+
+# Who a session belongs to, as Django's auth says it.
+WHO = (SESSION_KEY, BACKEND_SESSION_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a rotation leaves under the former name.
+
+    `identity`: the key changed because the visitor signed in or changed the password; the former
+    key is of no use. `key`: only the secret key changed; the former key still leads to the session,
+    as long as it is the same visitor's.
+    """
+
+    kind: Kind
+    target: str
+    who: list[Any]
+
+    def leads_to(self, data: dict[str, Any]) -> bool:
+        """Return whether a session with this data is still the same visitor's."""
+        return self.kind == "key" and self.who == who(data)
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is about to be written."""
+
+    data: dict[str, Any]
+    version: int
+    expires: float
+    pointer: Pointer | None = None
+
+    @property
+    def expires_ceil(self) -> int:
+        """Return the expiry in whole seconds since 1970, never earlier than it is."""
+        return math.ceil(self.expires)
+
+
+@dataclass(slots=True)
+class Stored:
+    """What a store holds: under which name, its exact bytes, and what they say."""
+
+    name: str
+    payload: Any
+    data: dict[str, Any]
+    version: int = 0
+    expires: float = math.inf
+    pointer: Pointer | None = None
+    # The signature holds only by a key in SECRET_KEY_FALLBACKS.
+    by_fallback: bool = False
+    # Whatever else the engine needs to write it again.
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        """Return whether it has not expired."""
+        return self.expires > time.time()
+
+
+def who(data: dict[str, Any]) -> list[Any]:
+    """Return whose session it is: None for a visitor who has not signed in."""
+    return [data.get(name) for name in WHO]
+
+
+def epoch(value: datetime | str) -> float:
+    """Return seconds since 1970 of a moment, which SQLite and sessions keep as text."""
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,142 @@
+"""Commands to the Redis of `SESSION_CACHE_ALIAS`: each bounded, none retried."""
+
+from functools import cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+)
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
+from redis.retry import Retry
+
+from hardened_sessions import bounds
+from hardened_sessions.breaker import Breaker
+from hardened_sessions.errors import SessionUnavailableError
+
+STORE = "redis"
+LUA = Path(__file__).parent / "lua"
+
+
+class RedisFullError(Exception):
+    """Redis is at `maxmemory` and refuses to keep more; it still serves what it has."""
+
+
+class Script:
+    """A Lua script, called by its digest."""
+
+    def __init__(self, name: str) -> None:
+        self.source = (LUA / f"{name}.lua").read_text()
+        self.digest = sha1(self.source.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisClient:
+    """A pool of connections, the breaker before it, and the session layer's commands."""
+
+    def __init__(self, alias: str) -> None:
+        arguments = {**connection_arguments(alias), "socket_connect_timeout": bounds.REDIS_CONNECT}
+        self.pool = pool(alias, {**arguments, "socket_timeout": bounds.REDIS_READ})
+        self.redis = Redis(connection_pool=self.pool)
+        # Waiting for the append-only file takes longer than any other answer may.
+        self.patient = Redis(
+            connection_pool=pool(alias, {**arguments, "socket_timeout": bounds.REDIS_FSYNC + 0.5})
+        )
+        self.breaker = Breaker(STORE, self.probe)
+
+    def call(self, *command: Any) -> Any:
+        """Send one command.
+
+        Raises:
+            SessionUnavailableError: when Redis gave no answer in time, or could not serve.
+            RedisFullError: when it refused for want of memory.
+        """
+        self.breaker.require_closed()
+        try:
+            return self.redis.execute_command(*command)
+        except RedisError as error:
+            raise self.failed(error) from error
+
+    def script(self, script: Script, keys: list[str], *arguments: Any) -> Any:
+        """Run a Lua script; its source travels only where Redis does not know it. Raises as `call`.
+
+        That second command is no retry: Redis answered the first one.
+        """
+        self.breaker.require_closed()
+        rest = (len(keys), *keys, *arguments)
+        try:
+            try:
+                return self.redis.execute_command("EVALSHA", script.digest, *rest)
+            except NoScriptError:
+                return self.redis.execute_command("EVAL", script.source, *rest)
+        except RedisError as error:
+            raise self.failed(error) from error
+
+    def delete_durably(self, names: list[str]) -> list[bytes | None]:
+        """Delete keys, wait until that is in the append-only file, and return what they held.
+
+        All over one connection: `WAITAOF` speaks of the connection's own writes. Raises as `call`.
+        """
+        self.breaker.require_closed()
+        pipeline = self.patient.pipeline(transaction=False)
+        for name in names:
+            pipeline.execute_command("GETDEL", name)
+        pipeline.execute_command("WAITAOF", 1, 0, int(bounds.REDIS_FSYNC * 1000))
+        try:
+            *held, (written, _) = pipeline.execute()
+        except RedisError as error:
+            raise self.failed(error) from error
+        if not written:
+            raise SessionUnavailableError(STORE, "the append-only file was not written in time")
+        return held
+
+    def failed(self, error: RedisError) -> Exception:
+        """Tell apart why a command failed, and open the breaker where Redis is gone."""
+        if isinstance(error, OutOfMemoryError):
+            return RedisFullError()
+        if isinstance(error, RedisConnectionError | RedisTimeoutError):
+            self.pool.disconnect()
+            self.breaker.trip(error)
+        return SessionUnavailableError(STORE, type(error).__name__)
+
+    def probe(self) -> None:
+        """Ask for an answer, in the breaker's own thread."""
+        self.redis.ping()
+
+
+def connection_arguments(alias: str) -> dict[str, Any]:
+    """Return what the cache alias says of its connection, for either Redis cache backend."""
+    given: dict[str, Any] = settings.CACHES[alias].get("OPTIONS", {})
+    arguments = dict(given.get("CONNECTION_POOL_KWARGS", {}))
+    for name in ("username", "password", "db"):
+        value = given.get(name, given.get(name.upper()))
+        if value is not None:
+            arguments[name] = value
+    arguments.update(
+        {name: value for name, value in given.items() if name.startswith("ssl_")},
+        retry=Retry(NoBackoff(), 0),
+    )
+    return arguments
+
+
+def pool(alias: str, arguments: dict[str, Any]) -> ConnectionPool:
+    """Return a pool for the alias's one server."""
+    location = settings.CACHES[alias]["LOCATION"]
+    url = location if isinstance(location, str) else location[0]
+    return ConnectionPool.from_url(url, **arguments)
+
+
+@cache
+def redis_client() -> RedisClient:
+    """Return the one client of this process."""
+    return RedisClient(settings.SESSION_CACHE_ALIAS)

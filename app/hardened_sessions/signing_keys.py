@@ -1,0 +1,19 @@
+"""Keys derived from SECRET_KEY and SECRET_KEY_FALLBACKS, one purpose each."""
+
+import hmac
+from functools import lru_cache
+from hashlib import sha256
+
+from django.conf import settings
+
+
+@lru_cache(maxsize=64)
+def derived(purpose: str, secret: str) -> bytes:
+    """Return 32 bytes for one purpose from one secret key."""
+    return hmac.digest(secret.encode(), f"hardened_sessions.{purpose}".encode(), sha256)
+
+
+def keys(purpose: str) -> list[bytes]:
+    """Return the keys for a purpose: the current one first, then those of former secret keys."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [derived(purpose, secret) for secret in secrets]

@@ -1,0 +1,138 @@
+"""Engines and layers, against a real Postgres and a real Redis."""
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.cache import caches
+from django.db import connection
+from django.test.utils import setup_databases, teardown_databases
+from pytest_django import DjangoDbBlocker, Settings
+
+from hardened_sessions import conf
+from hardened_sessions.database import database
+from hardened_sessions.feed import feed
+from hardened_sessions.redis_client import redis_client
+from tests.servers import RedisServer
+
+ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
+ON_SERVER = ("db", "cached_db", "cache", "file")
+PACKAGES = {
+    "stock": "django.contrib.sessions.backends",
+    "hardened": "hardened_sessions.backends",
+}
+
+type MakeSession = Callable[..., SessionBase]
+
+
+TABLES = (
+    "django_session",
+    "hardened_sessions_change",
+    "hardened_sessions_revokedcookie",
+    "hardened_sessions_signoutepoch",
+    "hardened_sessions_purgeposition",
+    "auth_user",
+)
+
+
+@pytest.fixture(scope="session")
+def tables(
+    servers: None, django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Make the test database; pytest-django would begin a transaction for each test."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False)
+        yield
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def _clean(
+    tables: None,
+    django_db_blocker: DjangoDbBlocker,
+    redis_server: RedisServer,
+    settings: Settings,
+    tmp_path: Path,
+) -> Iterator[None]:
+    """Begin each test with empty stores, and knowing nothing of them.
+
+    The tests' transactions are real ones: what a rolled back one would never show is the matter.
+    """
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            for table in TABLES:
+                cursor.execute(f"DELETE FROM {table}")
+            cursor.execute("DELETE FROM hardened_sessions_change")  # what the first one announced
+        with redis_server.client() as client:
+            client.flushall()
+        forget()
+        yield
+        forget()
+
+
+def forget() -> None:
+    """Know nothing of any store, as a new process does."""
+    conf.options.cache_clear()
+    database("default").breaker.opened = None
+    feed().forget()
+    redis_client().breaker.opened = None
+    file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
+    if hasattr(file_store, "_storage_path"):
+        del file_store._storage_path
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Return each engine's word."""
+    word: str = request.param
+    return word
+
+
+@pytest.fixture
+def layer() -> str:
+    """Return the layer; tests that compare both parametrise it."""
+    return "hardened"
+
+
+@pytest.fixture
+def store(settings: Settings, layer: str, engine: str) -> MakeSession:
+    """Return the engine's `SessionStore`, which is also the one that is configured."""
+    settings.SESSION_ENGINE = f"{PACKAGES[layer]}.{engine}"
+    if layer == "stock":
+        settings.MIDDLEWARE = [
+            name.replace(
+                "hardened_sessions.middleware.HardenedSessionMiddleware",
+                "django.contrib.sessions.middleware.SessionMiddleware",
+            )
+            for name in settings.MIDDLEWARE
+        ]
+    session_store: MakeSession = import_module(settings.SESSION_ENGINE).SessionStore
+    return session_store
+
+
+@pytest.fixture
+def options(settings: Settings) -> Callable[..., None]:
+    """Return what sets `HARDENED_SESSIONS`."""
+
+    def change(**values: Any) -> None:
+        settings.HARDENED_SESSIONS = {**getattr(settings, "HARDENED_SESSIONS", {}), **values}
+        conf.options.cache_clear()
+
+    return change
+
+
+def rows() -> dict[str, str]:
+    """Return what lies in Django's table: name to text."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_key, session_data FROM django_session")
+        return dict(cursor.fetchall())
+
+
+def clear_caches() -> None:
+    """Close the general caches' connections."""
+    for cache in caches.all(initialized_only=True):
+        cache.close()

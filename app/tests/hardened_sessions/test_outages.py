@@ -1,0 +1,385 @@
+"""What a visitor sees while a store is gone, and after it came back.
+
+Each is a defect of Django's own engine: `stock` documents it, `hardened` must not have it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+
+from tests.hardened_sessions.conftest import MakeSession
+from tests.servers import Postgres, RedisServer
+
+COOKIE = "__Host-sessionid"
+
+
+def layers(*, stock: str = "") -> Any:
+    """Parametrise over both layers; `stock` says what Django's own does instead."""
+    mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
+    return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
+
+
+def engines(*names: str) -> Any:
+    """Parametrise over some engines."""
+    return pytest.mark.parametrize("engine", names)
+
+
+class Browser:
+    """A client that keeps cookies and counts time."""
+
+    def __init__(self) -> None:
+        self.client = Client(raise_request_exception=False)
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path, secure=True)
+
+    @property
+    def cookie(self) -> str:
+        morsel = self.client.cookies.get(COOKIE)
+        return morsel.value if morsel is not None else ""
+
+
+@pytest.fixture
+def browser(store: MakeSession) -> Browser:
+    """Return a browser whose user is signed in and has a counter of 1."""
+    get_user_model().objects.create_user("ada", password="p" * 20)
+    browser = Browser()
+    assert browser.get("/sign_in").status_code == 200
+    assert browser.get("/write").content == b"1"
+    return browser
+
+
+def statuses(browser: Browser, *paths: str) -> list[int]:
+    return [browser.get(f"/{path}").status_code for path in paths]
+
+
+# --- Redis ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis_gone(redis_server: RedisServer) -> Iterator[Callable[[], None]]:
+    """Return what kills Redis; it runs again afterwards, with its data."""
+    yield redis_server.kill
+    if redis_server.process and redis_server.process.poll() is not None:
+        redis_server.start()
+
+
+@pytest.fixture
+def redis_hung(redis_server: RedisServer) -> Iterator[Callable[[], None]]:
+    """Return what hangs Redis; it goes on afterwards."""
+    yield redis_server.hang
+    redis_server.go_on()
+
+
+@layers(stock="each of them is a server error")
+@engines("cached_db")
+@pytest.mark.parametrize("path", ["read", "write", "who", "sign_out", "sign_in"])
+def test_cached_db_goes_on_without_redis(
+    browser: Browser, redis_gone: Callable[[], None], path: str
+) -> None:
+    redis_gone()
+    assert browser.get(f"/{path}").status_code == 200
+
+
+@layers(stock="the error is taken for an absent session, and the cookie deleted")
+@engines("cache")
+@pytest.mark.parametrize("path", ["read", "write", "who", "greeting", "redirecting", "failing"])
+def test_cache_without_redis_keeps_the_cookie_and_says_so(
+    browser: Browser, redis_gone: Callable[[], None], path: str
+) -> None:
+    cookie = browser.cookie
+    redis_gone()
+    answer = browser.get(f"/{path}")
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert browser.cookie == cookie
+
+
+@engines("cached_db")
+def test_cached_db_uses_redis_again_once_it_returned(
+    browser: Browser, redis_gone: Callable[[], None], redis_server: RedisServer
+) -> None:
+    redis_gone()
+    assert browser.get("/write").content == b"2"
+    redis_server.start()
+    time.sleep(1.5)  # until a probe has seen it
+    assert browser.get("/write").content == b"3"
+    with redis_server.client() as client:
+        assert client.keys("session:*")
+
+
+@layers(stock="the cookie was deleted, so the visitor stays logged out")
+@engines("cache")
+def test_the_first_request_after_redis_returns_finds_the_session_as_it_was(
+    browser: Browser, redis_gone: Callable[[], None], redis_server: RedisServer
+) -> None:
+    redis_gone()
+    browser.get("/who")
+    redis_server.start()
+    time.sleep(1.5)  # until a probe has seen it
+    assert browser.get("/who").content == b"ada"
+    assert browser.get("/read").content == b"1"
+
+
+@layers()
+@engines("cached_db", "cache", "db")
+def test_a_view_without_a_session_answers_whatever_is_gone(
+    browser: Browser, redis_gone: Callable[[], None]
+) -> None:
+    redis_gone()
+    assert browser.get("/ping").status_code == 200
+
+
+@layers(stock="it waits for seconds and then fails")
+@engines("cached_db")
+def test_a_hung_redis_costs_one_short_wait(
+    browser: Browser, redis_hung: Callable[[], None]
+) -> None:
+    redis_hung()
+    started = time.monotonic()
+    assert statuses(browser, "read", "write", "who") == [200, 200, 200]
+    assert time.monotonic() - started < 1.0  # 0.3 s to read once; then the breaker is open
+
+
+@layers(stock="the save succeeds, and the cache goes on with the value from before")
+@engines("cached_db")
+def test_a_full_redis_serves_nothing_stale(browser: Browser, redis_server: RedisServer) -> None:
+    client = redis_server.client()
+    client.config_set("maxmemory", 1)
+    try:
+        assert browser.get("/write").content == b"2"
+        assert browser.get("/read").content == b"2"
+    finally:
+        client.config_set("maxmemory", "64mb")
+    assert browser.get("/read").content == b"2"
+
+
+@layers(stock="a key that is not in the cache can't be loaded")
+@engines("cached_db")
+def test_a_full_redis_needs_no_room_to_read(browser: Browser, redis_server: RedisServer) -> None:
+    client = redis_server.client()
+    client.flushall()
+    client.config_set("maxmemory", 1)
+    try:
+        assert browser.get("/read").content == b"1"
+    finally:
+        client.config_set("maxmemory", "64mb")
+
+
+@engines("cache")
+def test_a_full_redis_refuses_new_sessions_and_serves_the_old(
+    browser: Browser, redis_server: RedisServer
+) -> None:
+    client = redis_server.client()
+    client.config_set("maxmemory", 1)
+    try:
+        assert browser.get("/write").content == b"2"
+        assert Browser().get("/write").status_code == 503
+        assert browser.get("/read").content == b"2"  # so the breaker stayed closed
+    finally:
+        client.config_set("maxmemory", "64mb")
+
+
+# --- Postgres -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgres_gone(postgres: Postgres) -> Iterator[Callable[[], None]]:
+    """Return what stops Postgres; it runs again afterwards."""
+
+    def stop() -> None:
+        postgres.stop_signal = postgres.stop_signal
+        postgres.kill()
+
+    yield stop
+    connection.close()
+    if postgres.process and postgres.process.poll() is not None:
+        (postgres.data / "postmaster.pid").unlink(missing_ok=True)
+        postgres.start()
+
+
+@pytest.fixture
+def postgres_hung(postgres: Postgres) -> Iterator[Callable[[], None]]:
+    """Return what hangs Postgres; it goes on afterwards."""
+    yield postgres.hang
+    postgres.go_on()
+    connection.close()
+
+
+@layers(stock="a server error, which alerts take for a bug")
+@engines("db")
+@pytest.mark.parametrize("path", ["read", "write", "who"])
+def test_db_without_postgres_keeps_the_cookie_and_says_so(
+    browser: Browser, postgres_gone: Callable[[], None], path: str
+) -> None:
+    cookie = browser.cookie
+    postgres_gone()
+    answer = browser.get(f"/{path}")
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
+    assert browser.cookie == cookie
+
+
+@layers(stock="400: 'the session was deleted before the request completed'")
+@engines("cached_db")
+def test_a_save_that_postgres_can_not_take_is_503(
+    browser: Browser, postgres_gone: Callable[[], None]
+) -> None:
+    browser.get("/read")
+    postgres_gone()
+    assert browser.get("/write").status_code == 503
+
+
+@engines("cached_db")
+def test_a_copy_is_believed_for_two_seconds_without_postgres_and_then_nothing_is(
+    browser: Browser, postgres_gone: Callable[[], None]
+) -> None:
+    assert browser.get("/read").content == b"1"
+    postgres_gone()
+    assert browser.get("/read").content == b"1"
+    time.sleep(2.1)
+    assert browser.get("/read").status_code == 503
+
+
+@layers(stock="it waits for as long as Postgres hangs")
+@engines("db", "cached_db")
+def test_a_hung_postgres_costs_one_short_wait(
+    browser: Browser, postgres_hung: Callable[[], None], postgres: Postgres, layer: str
+) -> None:
+    if layer == "stock":
+        pytest.xfail("nothing ends a statement on a server that does not run")
+    browser.get("/read")
+    postgres_hung()
+    started = time.monotonic()
+    assert browser.get("/write").status_code == 503
+    assert time.monotonic() - started < 1.0  # 0.5 s, and some for a busy machine
+    started = time.monotonic()
+    assert browser.get("/write").status_code == 503
+    assert time.monotonic() - started < 0.2  # the breaker is open
+
+
+@engines("db", "cached_db")
+def test_after_postgres_returns_the_session_is_as_it_was(
+    browser: Browser, postgres_gone: Callable[[], None], postgres: Postgres
+) -> None:
+    postgres_gone()
+    browser.get("/write")
+    (postgres.data / "postmaster.pid").unlink(missing_ok=True)
+    postgres.start()
+    time.sleep(1.5)  # until a probe has seen it
+    assert browser.get("/who").content == b"ada"
+    assert browser.get("/write").content == b"2"
+
+
+@engines("db", "cached_db")
+def test_a_read_only_postgres_refuses_saves_and_serves_reads(browser: Browser) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    try:
+        assert browser.get("/write").status_code == 503
+        assert browser.get("/read").content == b"1"
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+    assert browser.get("/write").content == b"2"
+
+
+# --- The middleware -------------------------------------------------------------------------------
+
+
+@engines("cache")
+@pytest.mark.parametrize(
+    "path", ["greeting", "redirecting", "failing", "streaming", "who", "write", "sign_out"]
+)
+def test_whatever_the_view_makes_of_it_the_answer_is_a_plain_503(
+    browser: Browser, redis_gone: Callable[[], None], path: str
+) -> None:
+    redis_gone()
+    answer = browser.get(f"/{path}")
+    assert answer.status_code == 503
+    assert answer["Content-Type"].startswith("text/plain")
+    assert "no-store" in answer["Cache-Control"]
+    assert not answer.cookies
+
+
+@engines("cache")
+def test_nothing_is_saved_over_the_stored_session(
+    browser: Browser, redis_hung: Callable[[], None], redis_server: RedisServer
+) -> None:
+    redis_hung()
+    browser.get("/redirecting")
+    browser.get("/write")
+    redis_server.go_on()
+    time.sleep(1.5)
+    assert browser.get("/read").content == b"1"
+
+
+# --- Folders --------------------------------------------------------------------------------------
+
+
+@layers(stock="the save is reported as done")
+@engines("file")
+def test_a_full_disk_is_an_error_and_never_a_success(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+    import os
+
+    real = os.fdopen
+
+    class Full:
+        """A file on a disk without room."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.file.close()
+
+        def write(self, data: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def flush(self) -> None: ...
+
+    def fdopen(descriptor: int, *arguments: Any) -> Any:
+        file = real(descriptor, *arguments)
+        return Full(file) if "w" in "".join(map(str, arguments)) else file
+
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", fdopen)
+    monkeypatch.setattr(os, "write", full)
+    answer = browser.get("/write")
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "fdopen", real)
+    assert answer.status_code == 503
+    assert browser.get("/read").content == b"1"
+
+
+@layers(stock="an unreadable folder is taken for an absent session")
+@engines("file")
+def test_an_unwritable_folder_keeps_the_session(
+    browser: Browser, settings: Any
+) -> None:
+    import os
+
+    cookie = browser.cookie
+    folder = settings.SESSION_FILE_PATH
+    os.chmod(folder, 0o000)
+    try:
+        assert browser.get("/write").status_code == 503
+        assert browser.cookie == cookie
+    finally:
+        os.chmod(folder, 0o700)
+    assert browser.get("/write").content == b"2"

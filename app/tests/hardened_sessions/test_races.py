@@ -1,0 +1,175 @@
+"""No order of the stores' calls brings a session back that was signed out, nor loses a change.
+
+`RANDOM_SCHEDULES=10000 pytest -k random` runs as many random ones of three clients.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from itertools import combinations_with_replacement
+from typing import Any
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+
+from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
+from hardened_sessions.feed import feed
+from tests.hardened_sessions.conftest import MakeSession, forget
+from tests.hardened_sessions.schedules import (
+    Run,
+    Stepper,
+    every_schedule,
+    random_schedules,
+    stepping,
+)
+from tests.servers import RedisServer
+
+HELD = (UpdateError, SessionInterrupted, SessionUnavailableError, SessionConflictError)
+
+RANDOM_SCHEDULES = int(os.environ.get("RANDOM_SCHEDULES", "200"))
+
+
+class Scene:
+    """One signed-in session and the clients that use it at once."""
+
+    def __init__(self, store: MakeSession, engine: str, copied: bool) -> None:
+        self.store = store
+        session = store()
+        session[SESSION_KEY] = "7"
+        session.save()
+        self.key = session.session_key
+        self.keys = {self.key}
+        # Trust what is copied, as a process that has just read the feed.
+        feed().read_at = time.monotonic()
+        if engine == "cached_db" and not copied:
+            from hardened_sessions.redis_client import redis_client
+
+            redis_client().redis.flushall()
+
+    def logout(self) -> str:
+        session = self.store(self.key)
+        session.load()
+        session.flush()
+        return "out"
+
+    def save(self) -> str:
+        session = self.store(self.key)
+        if SESSION_KEY not in session:
+            return "absent"
+        session[f"changed {id(session)}"] = True
+        session.save()
+        self.keys.add(session.session_key)
+        return f"changed {id(session)}"
+
+    def load(self) -> str:
+        return "found" if SESSION_KEY in self.store(self.key) else "absent"
+
+    def cycle(self) -> str:
+        session = self.store(self.key)
+        if SESSION_KEY not in session:
+            return "absent"
+        session.cycle_key()
+        session.save()
+        self.keys.add(session.session_key)
+        return "cycled"
+
+    def alive(self) -> list[dict[str, Any]]:
+        """Return the sessions that any key still leads to, by whoever trusts copies."""
+        feed().read_at = time.monotonic()
+        found = []
+        for key in self.keys:
+            try:
+                session = self.store(key)
+                if SESSION_KEY in session:
+                    found.append(dict(session.items()))
+            except SessionUnavailableError:
+                continue  # a former key
+        return found
+
+
+@pytest.fixture
+def stepper(monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> Iterator[Stepper]:
+    with redis_server.client() as client:
+        client.config_set("appendfsync", "always")  # or each sign-out waits for the next second
+    with stepping(monkeypatch) as made:
+        yield made
+
+
+def check(scene: Scene, names: tuple[str, ...], made: Run) -> None:
+    """Assert what must hold after any schedule."""
+    where = f"{names} {made.chosen} {made.results}"
+    for result in made.results.values():
+        assert isinstance(result, (str, *HELD)), f"{where}: {result!r}"
+    alive = scene.alive()
+    if "out" in made.results.values():
+        assert alive == [], where
+        return
+    if "absent" in made.results.values():
+        return
+    # Nobody signed out: one session, with every change that was confirmed.
+    assert alive, where
+    for result in made.results.values():
+        if isinstance(result, str) and result.startswith("changed"):
+            assert all(result in data for data in alive), where
+
+
+GROUPS = [
+    names
+    for size in (2, 3)
+    for names in combinations_with_replacement(("logout", "save", "load", "cycle"), size)
+    if "logout" in names or names in (("save", "save"), ("cycle", "cycle"), ("cycle", "save"))
+]
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("names", [names for names in GROUPS if len(names) == 2], ids="-".join)
+def test_every_schedule_of_two_clients(
+    store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...]
+) -> None:
+    for copied in (True, False) if engine == "cached_db" else (True,):
+        explore(store, engine, stepper, names, copied)
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("names", [names for names in GROUPS if len(names) == 3], ids="-".join)
+def test_every_schedule_of_three_clients(
+    store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...]
+) -> None:
+    for copied in (True, False) if engine == "cached_db" else (True,):
+        explore(store, engine, stepper, names, copied)
+
+
+def explore(
+    store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...], copied: bool
+) -> None:
+    """Run every schedule of the named clients and check each."""
+    scenes: list[Scene] = []
+
+    def start() -> list[Callable[[], str]]:
+        scenes.append(Scene(store, engine, copied))
+        return [getattr(scenes[-1], name) for name in names]
+
+    count = 0
+    for made in every_schedule(stepper, start):
+        check(scenes[-1], names, made)
+        count += 1
+    assert count > 1
+    print(names, engine, copied, count)
+
+
+@pytest.mark.parametrize("engine", ["cached_db", "cache", "file", "db"])
+def test_random_schedules_of_three_clients(
+    store: MakeSession, engine: str, stepper: Stepper
+) -> None:
+    share = max(1, RANDOM_SCHEDULES // len(GROUPS))
+    for seed, names in enumerate(GROUPS):
+        scenes: list[Scene] = []
+
+        def start(scenes: list[Scene] = scenes, names: tuple[str, ...] = names) -> Any:
+            scenes.append(Scene(store, engine, copied=True))
+            return [getattr(scenes[-1], name) for name in names]
+
+        for made in random_schedules(stepper, start, share, seed):
+            check(scenes[-1], names, made)

@@ -1,0 +1,76 @@
+"""The views of a small site: each does one thing with its session."""
+
+from django.contrib.auth import get_user_model, login, logout, update_session_auth_hash
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.template import Context, Template
+from django.urls import path
+
+GREETING = Template("{% if request.user.is_authenticated %}known{% else %}nobody{% endif %}")
+
+
+def ping(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("pong")
+
+
+def read(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{request.session.get('n', 0)}")
+
+
+def write(request: HttpRequest) -> HttpResponse:
+    request.session["n"] = n = request.session.get("n", 0) + 1
+    return HttpResponse(f"{n}")
+
+
+def who(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.user.get_username() or "nobody")
+
+
+def greeting(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(GREETING.render(Context({"request": request})))
+
+
+def redirecting(request: HttpRequest) -> HttpResponse:
+    try:
+        request.session.get("n")
+    except Exception:  # noqa: BLE001, S110 - as careless code does
+        pass
+    return HttpResponseRedirect("/ping")
+
+
+def failing(request: HttpRequest) -> HttpResponse:
+    try:
+        request.session.get("n")
+    except Exception as error:
+        raise RuntimeError("the view fails for its own reason") from error
+    return HttpResponse("fine")
+
+
+def streaming(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(iter([f"{request.session.get('n', 0)}"]))
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    user = get_user_model().objects.get(username=request.GET.get("name", "ada"))
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return HttpResponse("in")
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return HttpResponse("out")
+
+
+def new_password(request: HttpRequest) -> HttpResponse:
+    request.user.set_password(request.GET["password"])
+    request.user.save()
+    update_session_auth_hash(request, request.user)
+    return HttpResponse("changed")
+
+
+urlpatterns = [
+    path(view.__name__, view)
+    for view in (
+        *(ping, read, write, who, greeting, redirecting, failing, streaming),
+        *(sign_in, sign_out, new_password),
+    )
+]
