@@ -76,8 +76,10 @@ def project(purpose: str) -> str:
 class Stack:
     """A compose project with ports, volumes and images of its own, in a copy of this clone."""
 
-    def __init__(self, purpose: str) -> None:
+    def __init__(self, purpose: str, overrides: Sequence[str] = ()) -> None:
+        """Name a project; `overrides` are compose files of the clone, laid over its own."""
         self.project = project(purpose)
+        self.files = ["docker-compose.yml", *overrides]
         self.folder = Path("/tmp") / self.project  # noqa: S108 - the name holds the clone's digest
         self.settings = {
             "DOMAIN": "localhost",
@@ -144,7 +146,8 @@ class Stack:
         settings: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `docker compose` in the project; `settings` are environment variables."""
-        command = ["docker", "compose", "--ansi=never", "--profile", profile, *arguments]
+        files = [f"--file={name}" for name in self.files]
+        command = ["docker", "compose", "--ansi=never", *files, "--profile", profile, *arguments]
         env = self.environment(settings or {})
         return run(*command, cwd=self.folder, env=env, stdin=stdin, check=check)
 

@@ -1,0 +1,13 @@
+"""The project's addresses, and those that are measured."""
+
+from config.urls import urlpatterns as project
+from django.urls import path
+
+from bench import views
+
+urlpatterns = [
+    *project,
+    path("bench/ping", views.ping),
+    path("bench/read", views.read),
+    path("bench/write", views.write),
+]

@@ -1,0 +1,127 @@
+"""What stands side by side: the stack with either session layer, and two typical peers."""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stack import Stack, StackError, run
+
+PROCESSORS = len(os.sched_getaffinity(0))
+DOMAIN = "bench.test"  # a name that nginx has on the edge network, and nobody has outside
+COOKIES = "/tmp/cookies"  # noqa: S108 - in the container that sends the load
+USER = "bench"
+
+# With what Django's auth adds, about 220 bytes of JSON.
+DATA = {"theme": "dark", "count": 0, "language": "en", "basket": [3, 14, 15]}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One column of the report."""
+
+    name: str
+    what: str
+    layer: str
+    settings_module: str = "bench.settings"
+    peer: bool = False
+
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("hardened", "this stack", "hardened"),
+        Variant("stock", "this stack with Django's own engines", "stock"),
+        Variant(
+            "peer",
+            "gunicorn sync 2n+1, Django's own engines, a connection to Postgres for each request, "
+            "pickle in Redis",
+            "stock",
+            "bench.peer",
+            peer=True,
+        ),
+        Variant(
+            "honest",
+            "the peer with CONN_MAX_AGE=60 and health checks",
+            "stock",
+            "bench.honest",
+            peer=True,
+        ),
+    )
+}
+
+SERVERS = ("nginx", "app", "postgres", "redis")
+
+
+class Site(Stack):
+    """A running stack of one variant, with a client on its edge network."""
+
+    def __init__(self, variant: Variant) -> None:
+        overrides = ["deploy/bench/stack.yml", *(["deploy/bench/peer.yml"] if variant.peer else [])]
+        super().__init__(f"bench-{variant.name}", overrides)
+        self.variant = variant
+        self.engine = ""
+        self.settings |= {
+            "DOMAIN": DOMAIN,
+            "SESSION_LAYER": variant.layer,
+            "BENCH_SETTINGS": variant.settings_module,
+            "APP_CPUS": str(PROCESSORS),
+        }
+        self.processes: dict[str, int] = {}
+        self.client = ""
+        self.client_process = 0
+
+    def start(self, engine: str) -> None:
+        """Run with that engine, and look up whom to hold to account."""
+        self.switch(engine)
+        self.engine = engine
+        self.processes = {}
+        for container in self.containers():
+            service = container["Config"]["Labels"]["com.docker.compose.service"]
+            if service == "load":
+                self.client, self.client_process = container["Id"], container["State"]["Pid"]
+            name = service.partition("-")[0]
+            if name in SERVERS and container["State"]["Running"]:
+                self.processes[name] = container["State"]["Pid"]
+
+    def up(self, engine: str, *arguments: str, **settings: str) -> None:
+        """Start only what a request passes through: nothing that clears sessions meanwhile."""
+        redis = ["redis"] if engine in ("cache", "cached_db") else []
+        services = ["nginx", f"app-{engine}", *redis, "load"]
+        super().up(engine, *arguments, *services, **settings)
+
+    def manage(self, *command: str) -> str:
+        """Run a Django command in the app's container."""
+        return self.execute(f"app-{self.engine}", "python", "manage.py", *command)
+
+    def mint(self, number: int) -> None:
+        """Give the client that many signed-in sessions."""
+        if self.sql(f"SELECT count(*) FROM auth_user WHERE username = '{USER}'") == "0":
+            self.manage("demo_user", "add", USER)
+        data = json.dumps(DATA)
+        cookies = self.manage("mint_sessions", str(number), f"--user={USER}", f"--data={data}")
+        if len(set(cookies.splitlines())) != number:
+            raise StackError(f"{number} sessions were to be minted, not {len(cookies.split())}")
+        command = ["docker", "exec", "--interactive", self.client, "sh", "-c"]
+        run(*command, f"cat > {COOKIES}", stdin=cookies)
+
+
+@contextmanager
+def sites(names: list[str]) -> Iterator[dict[str, Site]]:
+    """Have a stack for each variant, built and not started; none is left at the end."""
+    made = {name: Site(VARIANTS[name]) for name in names}
+    try:
+        with ThreadPoolExecutor(len(made)) as pool:
+            list(pool.map(Site.create, made.values()))
+        yield made
+    finally:
+        with ThreadPoolExecutor(len(made)) as pool:
+            list(pool.map(remove, made.values()))
+
+
+def remove(site: Site) -> None:
+    """Remove a stack, unless it is somebody else's or was never made."""
+    if site.folder.exists():
+        site.destroy()
