@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 from croniter import croniter
 
 SessionBackend = Literal["db", "cached_db", "cache", "file", "signed_cookies"]
-SessionLayer = Literal["stock"]
+SessionLayer = Literal["hardened", "stock"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 SESSION_BACKENDS: Final[tuple[SessionBackend, ...]] = get_args(SessionBackend)
@@ -262,7 +262,7 @@ def read(environ: Mapping[str, str]) -> Env:
         hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
         session_backend=backend,
-        session_layer=reader.value("SESSION_LAYER", one_of(get_args(SessionLayer)), "stock"),
+        session_layer=reader.value("SESSION_LAYER", one_of(get_args(SessionLayer)), "hardened"),
         session_cookie_age_seconds=reader.value(
             "SESSION_COOKIE_AGE_SECONDS",
             integer(60, COOKIE_AGE_MAX_SECONDS),

@@ -52,6 +52,9 @@ INSTALLED_APPS = [
     "accounts",
     "health",
     "clearsessions",
+    # With either layer, so that a change of layers changes no table. Before Django's own sessions:
+    # both have a command clearsessions.
+    "hardened_sessions",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -93,12 +96,16 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Middleware -----------------------------------------------------------------------------------
 
+SESSION_MIDDLEWARE = {
+    "hardened": "hardened_sessions.middleware.HardenedSessionMiddleware",
+    "stock": "django.contrib.sessions.middleware.SessionMiddleware",
+}
 MIDDLEWARE = [
     "config.logs.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    SESSION_MIDDLEWARE[ENV.session_layer],
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -107,7 +114,10 @@ MIDDLEWARE = [
 
 # --- Sessions -------------------------------------------------------------------------------------
 
-SESSION_PACKAGES = {"stock": "django.contrib.sessions.backends"}
+SESSION_PACKAGES = {
+    "hardened": "hardened_sessions.backends",
+    "stock": "django.contrib.sessions.backends",
+}
 SESSION_ENGINE = f"{SESSION_PACKAGES[ENV.session_layer]}.{ENV.session_backend}"
 SESSION_CACHE_ALIAS = "sessions"
 SESSION_COOKIE_NAME = "__Host-sessionid"

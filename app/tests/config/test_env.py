@@ -44,7 +44,7 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
     [
         ("SESSION_BACKEND", "mongodb", "db, cached_db, cache, file, signed_cookies"),
         ("SESSION_BACKEND", "redis", "db, cached_db, cache, file, signed_cookies"),
-        ("SESSION_LAYER", "soft", "stock"),
+        ("SESSION_LAYER", "soft", "hardened, stock"),
         ("HSTS_PRELOAD", "yes", "true, false"),
         ("HSTS_INCLUDE_SUBDOMAINS", "1", "true, false"),
         ("HSTS_SECONDS", "-1", "a whole number from 0"),

@@ -37,7 +37,7 @@ def test_not_ready_says_why(
         raise StoreUnavailableError("Redis is down")
 
     settings.ENV = replace(settings.ENV, session_backend="cache")
-    monkeypatch.setitem(stores.PROBES["stock"], "cache", (down,))
+    monkeypatch.setitem(stores.PROBES["hardened"], "cache", (down,))
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.content) == (503, b"Redis is down\n")
 
