@@ -52,6 +52,13 @@ VARIANTS = {
     )
 }
 
+# The hardened layer's additions to Django's table, which Django's own engines are to have no part in.
+AS_DJANGO_MADE_IT = """
+DROP TRIGGER IF EXISTS hardened_sessions_deleted ON django_session;
+DROP TRIGGER IF EXISTS hardened_sessions_truncated ON django_session;
+ALTER TABLE django_session RESET (fillfactor);
+"""
+
 SERVERS = ("nginx", "app", "postgres", "redis")
 
 
@@ -77,6 +84,8 @@ class Site(Stack):
         """Run with that engine, and look up whom to hold to account."""
         self.switch(engine)
         self.engine = engine
+        if self.variant.layer == "stock":
+            self.sql(AS_DJANGO_MADE_IT)
         self.processes = {}
         for container in self.containers():
             service = container["Config"]["Labels"]["com.docker.compose.service"]
