@@ -102,10 +102,13 @@ def test_a_malformed_key_reaches_no_store_and_is_counted(
     assert counters()["refused_cookie"] == before + 1
 
 
-@pytest.mark.parametrize("layer", [
-    pytest.param("stock", marks=pytest.mark.xfail(strict=True, reason="DataError: 500")),
-    "hardened",
-])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param("stock", marks=pytest.mark.xfail(strict=True, reason="DataError: 500")),
+        "hardened",
+    ],
+)
 @pytest.mark.parametrize("engine", ["db", "cached_db"])
 def test_a_nul_in_a_cookie_is_no_server_error(store: MakeSession) -> None:
     client = Client(raise_request_exception=False)
@@ -288,10 +291,13 @@ def explode() -> dict[str, int]:
     return {"n": 666}
 
 
-@pytest.mark.parametrize("layer", [
-    pytest.param("stock", marks=pytest.mark.xfail(strict=True, reason="it runs the code")),
-    "hardened",
-])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param("stock", marks=pytest.mark.xfail(strict=True, reason="it runs the code")),
+        "hardened",
+    ],
+)
 @pytest.mark.parametrize("engine", ["cache"])
 def test_a_planted_pickle_runs_no_code(store: MakeSession, redis_server: RedisServer) -> None:
     from hardened_sessions import former_cache
@@ -304,10 +310,15 @@ def test_a_planted_pickle_runs_no_code(store: MakeSession, redis_server: RedisSe
     assert not Bomb.exploded
 
 
-@pytest.mark.parametrize("layer", [
-    pytest.param("stock", marks=pytest.mark.xfail(strict=True, reason="the signature names no key")),
-    "hardened",
-])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(
+            "stock", marks=pytest.mark.xfail(strict=True, reason="the signature names no key")
+        ),
+        "hardened",
+    ],
+)
 @ON_SERVER
 def test_one_sessions_value_under_another_name_is_no_session(
     store: MakeSession, engine: str, layer: str, redis_server: RedisServer, settings: Settings
@@ -371,9 +382,7 @@ def test_encryption_at_rest_hides_what_a_session_holds(
 
 
 @ALL
-def test_encryption_keys_rotate_by_list(
-    store: MakeSession, options: Callable[..., None]
-) -> None:
+def test_encryption_keys_rotate_by_list(store: MakeSession, options: Callable[..., None]) -> None:
     options(ENCRYPTION_KEYS=ENCRYPTION_KEYS[:1])
     session = store()
     session["n"] = 1
