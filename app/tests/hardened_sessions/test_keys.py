@@ -16,24 +16,16 @@ from pytest_django import Settings
 
 from hardened_sessions.events import counters
 from hardened_sessions.keys import hashed
-from tests.hardened_sessions.conftest import PACKAGES, MakeSession, forget, rows
+from tests.hardened_sessions.conftest import (
+    PACKAGES,
+    MakeSession,
+    everything_at_rest,
+    forget,
+    rows,
+)
 from tests.servers import RedisServer
 
 ON_SERVER = pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
-
-
-def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
-    """Return all that the stores hold: rows, feed, Redis keys and values, file names and bytes."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT session_key, session_data FROM django_session")
-        table = repr(cursor.fetchall())
-        cursor.execute("SELECT * FROM hardened_sessions_change")
-        table += repr(cursor.fetchall())
-    with redis_server.client() as client:
-        keys = client.keys("*")
-        values = [client.get(key) for key in keys]
-    files = [(path.name, path.read_bytes()) for path in Path(folder).iterdir() if path.is_file()]
-    return f"{table}{keys!r}{values!r}{files!r}"
 
 
 @ON_SERVER
