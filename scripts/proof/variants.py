@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,8 @@ class Site(Stack):
         """Run with that engine, and look up whom to hold to account."""
         self.switch(engine)
         self.engine = engine
+        self.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        self.track("none")
         if self.variant.layer == "stock":
             self.sql(AS_DJANGO_MADE_IT)
         self.processes = {}
@@ -94,6 +97,12 @@ class Site(Stack):
             name = service.partition("-")[0]
             if name in SERVERS and container["State"]["Running"]:
                 self.processes[name] = container["State"]["Pid"]
+
+    def track(self, what: str) -> None:
+        """Have Postgres count statements, or not: none is counted while time is taken."""
+        self.sql(f"ALTER SYSTEM SET pg_stat_statements.track = '{what}'")
+        self.sql("SELECT pg_reload_conf()")
+        time.sleep(0.2)  # until every process of the server has read it
 
     def up(self, engine: str, *arguments: str, **settings: str) -> None:
         """Start only what a request passes through: nothing that clears sessions meanwhile."""
@@ -118,7 +127,7 @@ class Site(Stack):
 
 
 @contextmanager
-def sites(names: list[str]) -> Iterator[dict[str, Site]]:
+def sites(names: Sequence[str]) -> Iterator[dict[str, Site]]:
     """Have a stack for each variant, built and not started; none is left at the end."""
     made = {name: Site(VARIANTS[name]) for name in names}
     try:

@@ -1,0 +1,161 @@
+"""What is measured, in which order, and how much of it."""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from proof import extras, purge, rounds, trips
+from proof.variants import SERVERS, Site, sites
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    engines: tuple[str, ...]
+    variants: tuple[str, ...]
+    sessions: int
+    rounds: int
+    seconds: float
+    rows: int  # that are not expired; as many again are
+    sizes: tuple[int, ...]  # of the table, at which a request's cost is measured
+    files: int
+    file_rounds: int
+
+
+def say(text: str) -> None:
+    """Show what is going on."""
+    print(f"==> {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def carry_out(plan: Plan) -> Result:
+    """Measure all of it."""
+    result: Result = {"plan": asdict(plan), "engines": {}}
+    say(f"building {', '.join(plan.variants)}")
+    with sites(plan.variants) as made:
+        for engine in plan.engines:
+            say(f"{engine}: starting")
+            start(made, engine, plan.sessions)
+            result["engines"][engine] = measure_engine(made, plan)
+        layers = {name: made[name] for name in ("hardened", "stock") if name in made}
+        if plan.rows:
+            result["purge"] = measure_purge(layers, plan)
+        if plan.files:
+            result["files"] = measure_files(layers, plan)
+    return result
+
+
+def start(made: dict[str, Site], engine: str, sessions: int) -> None:
+    """Have every site run that engine, with sessions to ask with."""
+    with ThreadPoolExecutor(len(made)) as pool:
+        list(pool.map(lambda site: site.start(engine), made.values()))
+        list(pool.map(lambda site: site.mint(sessions), made.values()))
+
+
+def measure_engine(made: dict[str, Site], plan: Plan) -> Result:
+    """Measure one engine: its requests, its round trips, and what stands around them."""
+    engine = made["hardened"].engine
+    say(f"{engine}: round trips")
+    trips_of = {
+        name: {view: asdict(trips.count(site, view)) for view in rounds.VIEWS}
+        for name, site in made.items()
+        if site.variant.name in ("hardened", "stock")
+    }
+    say(f"{engine}: {plan.rounds} rounds of {len(made)} variants, {plan.seconds:.0f} s a sample")
+    updates = {name: updates_of(site) for name, site in made.items()}
+    table = rounds.measure(made, plan.rounds, plan.seconds)
+    time.sleep(2)  # until Postgres has the counts of every process
+    hot = {name: hot_share(updates[name], updates_of(site)) for name, site in made.items()}
+    say(f"{engine}: memory and start")
+    return {
+        "requests": requests_of(table),
+        "trips": trips_of,
+        "hot": hot,
+        "memory": {name: extras.memory(site) for name, site in made.items()},
+        "handshake_microseconds": extras.handshake_microseconds(made["hardened"]),
+        "images": extras.images(made["hardened"]),
+        "cold_start_seconds": {name: extras.cold_start(site) for name, site in made.items()},
+    }
+
+
+def requests_of(table: rounds.Table) -> Result:
+    """Return medians, ratios to each other variant, and every sample."""
+    found: Result = {}
+    for (name, view), series in table.items():
+        found.setdefault(name, {})[view] = {
+            "cpu_total": series.median("cpu_total"),
+            "cpu": {service: series.cpu(service) for service in SERVERS},
+            "per_second": series.median("per_second"),
+            "p50_ms": series.median("p50_ms"),
+            "p99_ms": series.median("p99_ms"),
+            "ratios": {
+                measure: {
+                    other: rounds.ratio(table, view, name, other, measure)
+                    for other, its_view in table
+                    if its_view == view
+                }
+                for measure in ("cpu_total", "per_second", "p99_ms")
+            },
+            "foreign": series.median("foreign"),
+            "noisy": series.noisy,
+            "repeated": series.repeated,
+            "samples": [sample.as_json() for sample in series.samples],
+        }
+    return found
+
+
+def updates_of(site: Site) -> tuple[int, int]:
+    """Return how many rows were updated, and how many of them in place."""
+    counts = site.sql(
+        "SELECT n_tup_upd || ' ' || n_tup_hot_upd FROM pg_stat_user_tables "
+        "WHERE relname = 'django_session'"
+    )
+    updated, hot = map(int, counts.split())
+    return updated, hot
+
+
+def hot_share(before: tuple[int, int], after: tuple[int, int]) -> float | None:
+    """Return the share of updates that touched no index; None where there were none."""
+    updated = after[0] - before[0]
+    return (after[1] - before[1]) / updated if updated else None
+
+
+def measure_purge(layers: dict[str, Site], plan: Plan) -> Result:
+    """Measure the table's growth, and then its clearing, by each layer."""
+    say("clearing a large table: starting")
+    start(layers, "db", plan.sessions)
+    result: Result = {"rows": plan.rows, "sizes": {}}
+    filled = 0
+    for size in plan.sizes:
+        say(f"a table of {size:,} rows")
+        for site in layers.values():
+            purge.fill(site, filled + 1, size)
+        filled = size
+        table = rounds.measure(layers, max(1, plan.rounds // 2), plan.seconds, ("read", "write"))
+        result["sizes"][size] = requests_of(table)
+    for name, site in layers.items():
+        say(f"{name}: {plan.rows:,} expired rows of {2 * plan.rows:,}")
+        purge.fill(site, filled + 1, 2 * plan.rows)
+        result[name] = purge.clear(site).as_json()
+    return result
+
+
+def measure_files(layers: dict[str, Site], plan: Plan) -> Result:
+    """Measure the clearing of a folder, by each layer in turn."""
+    say(f"clearing {plan.files:,} files: starting")
+    start(layers, "file", 1)
+    result: Result = {"files": plan.files, "rounds": []}
+    for number in range(plan.file_rounds):
+        found: Result = {}
+        for name, site in layers.items():
+            files = ["python", "-m", "bench.files"]
+            site.execute("app-file", *files, "fill", str(plan.files))
+            found[name] = json.loads(site.execute("app-file", *files, "clear"))
+        result["rounds"].append(found)
+        say(f"    round {number + 1} of {plan.file_rounds}")
+    return result

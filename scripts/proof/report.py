@@ -1,0 +1,231 @@
+"""One HTML file that needs nothing else, and the same numbers as JSON."""
+
+import html
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from proof import charts
+from proof.goals import goals
+from proof.rounds import NOISE, VIEWS
+from proof.trips import STATED
+from proof.variants import SERVERS, VARIANTS
+from stack import run
+
+Cells = Iterable[object]
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
+th:first-child, td:first-child { text-align: left }
+.missed { color: #b00020; font-weight: 600 } .met { color: #1b6e3c }
+svg { max-width: 100%; height: auto } code { font-size: .9em }
+"""
+
+
+def machine() -> dict[str, Any]:
+    """Describe what was measured on; nothing that names it."""
+    about = dict(
+        line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line
+    )
+    model = next((value for name, value in about.items() if name.startswith("model name")), "?")
+    memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
+    version = run("docker", "version", "--format", "{{.Server.Version}}").stdout.strip()
+    return {
+        "processor": model.strip(),
+        "processors": len(os.sched_getaffinity(0)),
+        "memory_gigabytes": round(int(memory) / 2**20, 1),
+        "kernel": platform.release(),
+        "docker": version,
+        "cgroups": 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
+    }
+
+
+def write(result: dict[str, Any], folder: Path) -> Path:
+    """Write both files; return the HTML one."""
+    result = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "goals": [
+            {"what": goal.what, "value": goal.value, "bound": goal.bound, "met": goal.met}
+            for goal in goals(result)
+        ],
+        **result,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    path = folder / "bench.html"
+    path.write_text("\n".join(page(result)) + "\n")
+    return path
+
+
+def page(result: dict[str, Any]) -> Iterator[str]:
+    """Yield the HTML."""
+    about = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in result["machine"].items())
+    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>bench</title><style>{STYLE}</style>"
+    yield f"<h1>What a session costs</h1><p>{result['date']}. {html.escape(about)}.</p>"
+    yield (
+        "<p>Judge: processor time of nginx, app, Postgres and Redis together, microseconds a "
+        "request, from the kernel's account of each container. Medians; ratios are taken within "
+        f"a round first. A sample in which others had more than {NOISE:.0%} of the machine was "
+        "taken again, up to a limit; what remained is said in the tables. The README beside this "
+        "file says what the numbers do not show.</p>"
+    )
+    yield from goals_table(result)
+    yield "<h2>Variants</h2><ul>"
+    for name in result["plan"]["variants"]:
+        yield f"<li><b>{name}</b>: {html.escape(VARIANTS[name].what)}</li>"
+    yield "</ul>"
+    for engine, found in result["engines"].items():
+        yield from engine_section(engine, found)
+    if "purge" in result:
+        yield from purge_section(result["purge"])
+    if "files" in result:
+        yield from files_section(result["files"])
+
+
+def table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
+    """Yield a table; a cell that is HTML already is a `Markup`."""
+    yield "<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"
+    for row in rows:
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+    yield "</table>"
+
+
+def goals_table(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what was wanted and what was measured."""
+    yield "<h2>Goals</h2>"
+    yield from table(
+        ("", "measured", "goal", ""),
+        (
+            (
+                html.escape(goal.what),
+                f"{goal.value:.2f}",
+                f"{'≥' if goal.at_least else '≤'} {goal.bound:g}",
+                f"<span class={'met' if goal.met else 'missed'}>{'met' if goal.met else 'missed'}</span>",
+            )
+            for goal in goals(result)
+        ),
+    )
+
+
+def engine_section(engine: str, found: dict[str, Any]) -> Iterator[str]:
+    """Yield one engine."""
+    yield f"<h2><code>{engine}</code></h2>"
+    requests = found["requests"]
+    bars = {
+        f"{view}, {name}": views[view]["cpu"] for view in VIEWS for name, views in requests.items()
+    }
+    yield charts.stacked_bars(f"{engine}: server CPU", "microseconds a request", bars, SERVERS)
+    yield from table(
+        ("", "", *SERVERS, "CPU us", "× hardened", "req/s", "p50 ms", "p99 ms", "others", "noisy"),
+        (
+            (
+                view,
+                name,
+                *(f"{at['cpu'][service]:,.0f}" for service in SERVERS),
+                f"{at['cpu_total']:,.0f}",
+                f"{at['ratios']['cpu_total']['hardened']:.2f}",
+                f"{at['per_second']:,.0f}",
+                f"{at['p50_ms']:.1f}",
+                f"{at['p99_ms']:.1f}",
+                f"{at['foreign']:.0%}",
+                f"{at['noisy']} of {len(at['samples'])}, {at['repeated']} repeated",
+            )
+            for view in VIEWS
+            for name, views in requests.items()
+            for at in [views[view]]
+        ),
+    )
+    yield "<p>Round trips to Postgres and Redis a request, and the statements among them:</p>"
+    yield from table(
+        ("", "", "Postgres", "Redis", "stated", "statements"),
+        (
+            (
+                view,
+                name,
+                f"{at['postgres']:.2f}",
+                f"{at['redis']:.2f}",
+                " and ".join(map(str, STATED[engine][view])) if name == "hardened" else "",
+                "<br>".join(f"{n:.1f} × {html.escape(text)}" for n, text in at["statements"]),
+            )
+            for view in VIEWS
+            for name, views in found["trips"].items()
+            for at in [views[view]]
+        ),
+    )
+    yield from table(
+        ("", *(f"{name} MB" for name in SERVERS), "start s", "updates in place"),
+        (
+            (
+                name,
+                *(f"{memory[s]:.0f}" if s in memory else "" for s in SERVERS),
+                f"{found['cold_start_seconds'][name]:.2f}",
+                "" if found["hot"][name] is None else f"{found['hot'][name]:.1%}",
+            )
+            for name, memory in found["memory"].items()
+        ),
+    )
+    images = ", ".join(f"{name} {size:.0f} MB" for name, size in found["images"].items())
+    yield (
+        f"<p>Images: {images}. A full TLS handshake costs nginx "
+        f"{found['handshake_microseconds']:.0f} us, so one processor makes "
+        f"{1e6 / found['handshake_microseconds']:,.0f} a second.</p>"
+    )
+
+
+def purge_section(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the clearing of a table, and its size's cost."""
+    yield f"<h2>Clearing {found['rows']:,} expired rows of {2 * found['rows']:,}</h2>"
+    names = [name for name in ("hardened", "stock") if name in found]
+    p99 = {
+        f"{name}, {when}": found[name][when]["p99_ms"]
+        for name in names
+        for when in ("before", "during")
+    }
+    yield charts.bars("p99 of writes at a steady pace", "milliseconds", p99)
+    head = ("", "s", "WAL MB", "longest statement ms", "p99 before", "p99 during", "ratio", "longest")
+    yield from table(
+        head,
+        (
+            (
+                name,
+                f"{at['seconds']:.1f}",
+                f"{at['wal_megabytes']:,.0f}",
+                f"{at['longest_statement_ms']:,.0f}",
+                f"{at['before']['p99_ms']:.1f}",
+                f"{at['during']['p99_ms']:.1f}",
+                f"{at['p99_ratio']:.2f}",
+                f"{at['during']['longest_ms']:.0f} ms",
+            )
+            for name in names
+            for at in [found[name]]
+        ),
+    )
+    if found["sizes"]:
+        series = {
+            f"{view}, {name}": {
+                int(size): at[name][view]["cpu_total"] for size, at in found["sizes"].items()
+            }
+            for view in ("read", "write")
+            for name in names
+        }
+        yield charts.lines("Cost by size of the table (db)", "us a request", "rows", series)
+
+
+def files_section(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the clearing of a folder."""
+    yield f"<h2>Clearing {found['files']:,} files, half of them expired</h2>"
+    yield from table(
+        ("", "", "removed", "CPU s", "wall s"),
+        (
+            (number, name, f"{at['removed']:,}", f"{at['cpu']:.2f}", f"{at['wall']:.2f}")
+            for number, one in enumerate(found["rounds"], 1)
+            for name, at in one.items()
+        ),
+    )
