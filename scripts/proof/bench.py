@@ -33,8 +33,8 @@ QUICK = Plan(
     seconds=1,
     rows=20_000,
     sizes=(),
-    files=2_000,
-    file_rounds=1,
+    files=0,
+    file_rounds=0,
 )
 
 

@@ -32,7 +32,9 @@ def goals(result: dict[str, Any]) -> Iterator[Goal]:
             yield Goal(f"{engine}: share of updates that touch no index", share, 0.9, True)
     purge = result.get("purge", {})
     if "hardened" in purge:
-        yield Goal("clearing: p99 during, by p99 before", purge["hardened"]["p99_ratio"], 1.5, False)
+        yield Goal(
+            "clearing: p99 during, by p99 before", purge["hardened"]["p99_ratio"], 1.5, False
+        )
     if {"hardened", "stock"} <= set(purge):
         wal = purge["hardened"]["wal_megabytes"] / purge["stock"]["wal_megabytes"]
         yield Goal("clearing: write-ahead log, by stock's", wal, 1.1, False)
@@ -49,7 +51,9 @@ def of_requests(requests: dict[str, Any]) -> Iterator[Goal]:
     cpu = write["ratios"]["cpu_total"]
     for other, bound in (("stock", 1.4), ("honest", 1.5), ("peer", 12)):
         if other in cpu:
-            yield Goal(f"cached_db write: {other}'s CPU, by hardened's", 1 / cpu[other], bound, True)
+            yield Goal(
+                f"cached_db write: {other}'s CPU, by hardened's", 1 / cpu[other], bound, True
+            )
     if "stock" in cpu:
         yield Goal(
             "cached_db read: CPU by stock's", read["ratios"]["cpu_total"]["stock"], 1.05, False

@@ -116,8 +116,7 @@ def begin_paced(site: Site, view: str, pause_ms: int, connections: int) -> "subp
 
 def end_paced(site: Site, load: "subprocess.Popen[str]") -> Sample:
     """Stop the load and return what it showed."""
-    # By its id inside the container: wrk prints its summary when it is interrupted.
-    pid = run("docker", "exec", site.client, "pidof", "wrk").stdout.split()[0]
-    run("docker", "exec", site.client, "kill", "-INT", pid)
+    # wrk prints its summary when it is interrupted.
+    run("docker", "exec", site.client, "sh", "-c", "kill -INT $(pidof wrk)")
     output, _ = load.communicate(timeout=30)
     return parse(output)

@@ -66,7 +66,9 @@ def write(result: dict[str, Any], folder: Path) -> Path:
 
 def page(result: dict[str, Any]) -> Iterator[str]:
     """Yield the HTML."""
-    about = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in result["machine"].items())
+    about = ", ".join(
+        f"{name.replace('_', ' ')}: {value}" for name, value in result["machine"].items()
+    )
     yield f"<!doctype html><html lang=en><meta charset=utf-8><title>bench</title><style>{STYLE}</style>"
     yield f"<h1>What a session costs</h1><p>{result['date']}. {html.escape(about)}.</p>"
     yield (
@@ -189,7 +191,16 @@ def purge_section(found: dict[str, Any]) -> Iterator[str]:
         for when in ("before", "during")
     }
     yield charts.bars("p99 of writes at a steady pace", "milliseconds", p99)
-    head = ("", "s", "WAL MB", "longest statement ms", "p99 before", "p99 during", "ratio", "longest")
+    head = (
+        "",
+        "s",
+        "WAL MB",
+        "longest statement ms",
+        "p99 before",
+        "p99 during",
+        "ratio",
+        "longest",
+    )
     yield from table(
         head,
         (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from proof.load import sample
 from proof.variants import Site
 
-SECONDS = 2
+SECONDS = 1
 
 # What the hardened layer is to make, for a session that was read before: (Postgres, Redis). Less
 # is a change to be written down here, and more one to be explained.

@@ -82,13 +82,17 @@ class Site(Stack):
         self.client_process = 0
 
     def start(self, engine: str) -> None:
-        """Run with that engine, and look up whom to hold to account."""
+        """Run with that engine."""
         self.switch(engine)
         self.engine = engine
         self.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         self.track("none")
         if self.variant.layer == "stock":
             self.sql(AS_DJANGO_MADE_IT)
+        self.look_up()
+
+    def look_up(self) -> None:
+        """Note the processes that are held to account; a container started again has another."""
         self.processes = {}
         for container in self.containers():
             service = container["Config"]["Labels"]["com.docker.compose.service"]
