@@ -31,7 +31,7 @@ from hardened_sessions.errors import (
     SessionUnavailableError,
 )
 from hardened_sessions.merge import IdentityChangedError, merge
-from hardened_sessions.record import Draft, Kind, Pointer, Stored, who
+from hardened_sessions.record import Draft, Kind, Pointer, Stored, epoch, who
 
 Data = dict[str, Any]
 
@@ -248,8 +248,10 @@ class HardenedSession(SessionBase):
 
     def draft(self, data: Data, version: int, pointer: Pointer | None = None) -> Draft:
         """Return what to write for this data: its expiry is the server's own."""
-        age = self.get_expiry_age(expiry=data.get("_session_expiry"))
-        return Draft(data, version, time.time() + age, pointer)
+        expiry = data.get("_session_expiry")
+        if isinstance(expiry, str):
+            return Draft(data, version, epoch(expiry), pointer)  # its age would be a rounded one
+        return Draft(data, version, time.time() + self.get_expiry_age(expiry=expiry), pointer)
 
     def name_to_write(self, stored: Stored) -> str:
         """Return the name to save under: of the key, or where a pointer led to."""

@@ -133,12 +133,12 @@ class SessionStore(HardenedSession):
         if who(data) != self.loaded_who and SESSION_KEY in data:
             self.epoch = self.asked(lambda: revocations.epoch(data[SESSION_KEY]))
             self.loaded_who = who(data)
-        self.expires = self.draft(data, 0).expires
+        self.expires = self.draft(data, 0).expires_ceil
         kept = data
         if encryption.enabled():
             clear = codec.serializer_of(self).dumps(data)
             kept = {codec.CIPHERTEXT: encryption.encrypt(self.sid, clear)}
-        meta = [self.sid, int(self.checked_at), int(self.expires), self.epoch]
+        meta = [self.sid, int(self.checked_at), self.expires, self.epoch]
         value = signing.dumps(
             {codec.META: meta, **kept}, salt=SALT, serializer=self.serializer, compress=True
         )
