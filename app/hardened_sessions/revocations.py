@@ -65,6 +65,7 @@ def revoke(sid: str, expires: float) -> str:
     )
     values = [sid, stamp(time.time()), stamp(horizon(expires)), *told]
     successor: str = source().query(statement, values)[0][0]
+    feed().hear(sid, None)
     return successor
 
 
@@ -77,7 +78,9 @@ def replace(sid: str, successor: str, expires: float) -> bool:
         "NULL::bigint",
     )
     values = [sid, successor, stamp(time.time()), stamp(horizon(expires)), *told]
-    return bool(source().query(statement, values))
+    done = bool(source().query(statement, values))
+    feed().hear(sid, None)
+    return done
 
 
 def verdict(sid: str) -> Verdict:
@@ -113,7 +116,8 @@ def sign_out_everywhere(user_id: Any) -> None:
         user_name(user_id),
         "epoch",
     )
-    source().query(statement, [str(user_id), *told])
+    ((current,),) = source().query(statement, [str(user_id), *told])
+    feed().hear(user_name(user_id), current)
 
 
 def counts(sid: str, user_id: Any, user_epoch: int) -> bool:

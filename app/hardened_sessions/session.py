@@ -294,6 +294,8 @@ class HardenedSession(SessionBase):
         def attempt(loaded: Stored, wanted: Data) -> Stored | None:
             if kind == "key" and loaded.name not in keys.names_for(self.session_key or ""):
                 # A parallel request was first: go on with what its pointer leads to.
+                if not self.needs_writing(loaded, wanted):
+                    return loaded
                 return self.storage.replace(
                     loaded, loaded.name, self.draft(wanted, loaded.version + 1)
                 )
@@ -316,7 +318,7 @@ class HardenedSession(SessionBase):
             if self.stored.name == name:
                 self._session_key = key
                 self.keeps_cookie = False
-            events.emit("rotated", self.store, self.stored.name, kind=kind)
+                events.emit("rotated", self.store, name, kind=kind)
         self.rotation_pending = False
         self.rotated = self.modified = True
 

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions import conf
+from hardened_sessions import codec, conf
 from hardened_sessions.database import database
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
@@ -159,6 +161,26 @@ def rows() -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT session_key, session_data FROM django_session")
         return dict(cursor.fetchall())
+
+
+def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
+    """Return all that the stores hold: rows, feed, Redis keys and values, file names and bytes.
+
+    What is signed is also decoded, since a key would not show in base64.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_key, session_data FROM django_session")
+        table = cursor.fetchall()
+        cursor.execute("SELECT * FROM hardened_sessions_change")
+        feed_rows = cursor.fetchall()
+    decoded = [
+        signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table
+    ]
+    with redis_server.client() as client:
+        keys = client.keys("*")
+        values = [client.get(key) for key in keys]
+    files = [(path.name, path.read_bytes()) for path in Path(folder).iterdir() if path.is_file()]
+    return f"{table}{decoded}{feed_rows}{keys!r}{values!r}{files!r}"
 
 
 def clear_caches() -> None:

@@ -329,9 +329,7 @@ def test_a_full_disk_is_an_error_and_never_a_success(
 
 @layers(stock="an unreadable folder is taken for an absent session")
 @engines("file")
-def test_an_unwritable_folder_keeps_the_session(
-    browser: Browser, settings: Any
-) -> None:
+def test_an_unwritable_folder_keeps_the_session(browser: Browser, settings: Any) -> None:
     import os
 
     cookie = browser.cookie
