@@ -61,6 +61,8 @@ class Stored:
     pointer: Pointer | None = None
     # The signature holds only by a key in SECRET_KEY_FALLBACKS.
     by_fallback: bool = False
+    # False where no encryption key opens it: it is there, and nobody can say what it holds.
+    opened: bool = True
     # Whatever else the engine needs to write it again.
     notes: dict[str, Any] = field(default_factory=dict)
 

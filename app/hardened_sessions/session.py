@@ -23,7 +23,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from hardened_sessions import bounds, codec, events, keys
+from hardened_sessions import bounds, codec, encryption, events, keys
 from hardened_sessions.conf import options
 from hardened_sessions.errors import (
     SessionConflictError,
@@ -118,7 +118,7 @@ class HardenedSession(SessionBase):
         Raises:
             SessionRotatedError: for a key that was replaced a moment ago.
         """
-        stored = self.storage.fetch(keys.names_for(self.session_key or ""), fresh=fresh)
+        stored = self.fetch(keys.names_for(self.session_key or ""), fresh)
         for _ in range(LONGEST_CHAIN):
             if stored is None:
                 return None
@@ -130,11 +130,18 @@ class HardenedSession(SessionBase):
                 return stored
             if pointer.kind == "identity":
                 raise SessionRotatedError
-            stored = self.storage.fetch((pointer.target,), fresh=fresh)
+            stored = self.fetch((pointer.target,), fresh)
             if stored is not None and stored.pointer is None and not pointer.leads_to(stored.data):
                 return None
             self.keeps_cookie = True
         return None
+
+    def fetch(self, names: tuple[str, ...], fresh: bool) -> Stored | None:
+        """Return what is stored; raise SessionUnavailableError where no encryption key opens it."""
+        stored = self.storage.fetch(names, fresh=fresh)
+        if stored is not None and stored.live and not stored.opened:
+            raise SessionUnavailableError(self.store, encryption.UNOPENED)
+        return stored
 
     def exists(self, session_key: str | None) -> bool:
         """Return whether a live session has that key."""
