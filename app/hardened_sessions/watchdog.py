@@ -28,9 +28,7 @@ class Overrun:
 
     __slots__ = ("deadline", "descriptor", "fired", "seconds")
 
-    def __init__(
-        self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT
-    ) -> None:
+    def __init__(self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT) -> None:
         self.fired = False
         self.seconds = seconds
         self.guard(descriptor)
