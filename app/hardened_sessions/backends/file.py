@@ -53,6 +53,8 @@ class FileStorage:
                     with self.path(name).open("rb") as file:
                         value, modified = file.read(), os.fstat(file.fileno()).st_mtime
                 except FileNotFoundError:
+                    if not folder().is_dir():
+                        raise  # it is gone with all sessions, so this one may be there
                     continue
             stored = self.decoded(name, value, modified)
             if stored is not None:
@@ -131,7 +133,11 @@ class FileStorage:
             if self.held(stored.name) != stored.payload:
                 return None
             written = self.write(name, draft)
-            self.write(former, pointer)
+            try:
+                self.write(former, pointer)
+            except BaseException:
+                self.path(name).unlink()
+                raise
             if former != stored.name:
                 self.path(stored.name).unlink(missing_ok=True)
             return written
