@@ -86,6 +86,15 @@ def probe_folder() -> None:
 
 # What each backend can't serve a session without.
 PROBES: dict[SessionLayer, dict[SessionBackend, tuple[Probe, ...]]] = {
+    "hardened": {
+        "db": (probe_postgres,),
+        # Without Redis the rows serve.
+        "cached_db": (probe_postgres,),
+        "cache": (probe_redis,),
+        "file": (probe_folder,),
+        # The rows of revoked cookies, and the feed that tells of them.
+        "signed_cookies": (probe_postgres,),
+    },
     "stock": {
         "db": (probe_postgres,),
         # Django's own cached_db answers 500 wherever Redis is away.

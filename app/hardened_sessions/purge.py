@@ -86,13 +86,17 @@ class RowPurge:
             yield progress
             if progress.done < progress.total:
                 time.sleep(PAUSE_SECONDS)
+        self.prune()
+        if not progress.total:
+            yield progress
+
+    def prune(self) -> None:
+        """Delete what the feed says no more, and what was kept of cookies that are over."""
         self.delete(
             "DELETE FROM hardened_sessions_change WHERE at < now() - %s * interval '1 second'",
             [bounds.FEED],
         )
         self.delete(f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < now()", [])
-        if not progress.total:
-            yield progress
 
     def pages(self, table: str) -> int:
         """Return how many pages the table has."""

@@ -19,18 +19,24 @@ IDLE_TICKS = 50  # looks without a statement before the thread ends
 
 
 class Overrun:
-    """One statement under guard; `fired` says whether its socket was shut."""
+    """One statement under guard; `fired` says whether its socket was shut.
 
-    __slots__ = ("deadline", "descriptor", "fired")
+    Args:
+        descriptor: the socket to guard; None guards nothing.
+        seconds: how long the statement may take; by default as long as the layer's own.
+    """
 
-    def __init__(self, descriptor: int | None) -> None:
+    __slots__ = ("deadline", "descriptor", "fired", "seconds")
+
+    def __init__(self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT) -> None:
         self.fired = False
+        self.seconds = seconds
         self.guard(descriptor)
 
     def guard(self, descriptor: int | None) -> None:
         """Guard this socket from now on; None guards nothing."""
         self.descriptor = descriptor
-        self.deadline = time.monotonic() + bounds.DATABASE_STATEMENT - TICK
+        self.deadline = time.monotonic() + self.seconds - TICK
 
     def __enter__(self) -> Self:
         with _lock:

@@ -21,7 +21,7 @@ def up_fails(stack: Stack, engine: str, **settings: str) -> str:
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("SESSION_LAYER", "soft", "it may be stock"),
+        ("SESSION_LAYER", "soft", "it may be hardened, stock"),
         ("HSTS_PRELOAD", "perhaps", "it may be true, false"),
         ("SESSION_COOKIE_AGE_SECONDS", "long", "it may be a whole number from 60 to 34560000"),
         ("SIGN_INS_PER_MINUTE", "many", "it may be a whole number from 1 to 6000"),

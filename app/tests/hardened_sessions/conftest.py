@@ -173,9 +173,7 @@ def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
         table = cursor.fetchall()
         cursor.execute("SELECT * FROM hardened_sessions_change")
         feed_rows = cursor.fetchall()
-    decoded = [
-        signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table
-    ]
+    decoded = [signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table]
     with redis_server.client() as client:
         keys = client.keys("*")
         values = [client.get(key) for key in keys]

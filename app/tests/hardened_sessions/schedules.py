@@ -303,9 +303,7 @@ READS = ("SELECT", "GET", "MGET")
 
 
 @contextmanager
-def stepping(
-    monkeypatch: pytest.MonkeyPatch, stepper: Stepper | None = None
-) -> Iterator[Stepper]:
+def stepping(monkeypatch: pytest.MonkeyPatch, stepper: Stepper | None = None) -> Iterator[Stepper]:
     """Stop clients before each statement, Redis command and file operation."""
     stepper = stepper or Stepper()
     statement, command = Database._run, RedisClient.call

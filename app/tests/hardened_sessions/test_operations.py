@@ -170,9 +170,7 @@ def read_the_feed() -> None:
 
 
 @pytest.mark.parametrize("engine", ON_SERVER)
-def test_a_save_that_breaks_off_happened_or_did_not(
-    store: MakeSession, crashing: Crashing
-) -> None:
+def test_a_save_that_breaks_off_happened_or_did_not(store: MakeSession, crashing: Crashing) -> None:
     keys: list[str] = []
 
     def start() -> Callable[[], object]:
