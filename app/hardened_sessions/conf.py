@@ -32,6 +32,9 @@ class Options:
     # Engines that ran before, whose expired sessions `clearsessions` removes as well; each as in
     # SESSION_ENGINE, or by its last word.
     previous_engines: tuple[str, ...] = ()
+    # How many threads of a process serve requests, for the check that a connection pool has one
+    # for each; None leaves that unverified.
+    threads: int | None = None
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 

@@ -149,6 +149,9 @@ class FilePurge:
         storage = FileStorage(HardenedSession().serializer())
         progress, prefix = Progress("file", 0, 0), settings.SESSION_COOKIE_NAME
         failure: Exception | None = None
+        if not (folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
+            yield progress  # the engine that ran before left nothing
+            return
         with os.scandir(folder()) as entries:
             for entry in entries:
                 if not entry.name.startswith(prefix):
