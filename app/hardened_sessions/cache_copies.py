@@ -33,6 +33,8 @@ class Lease:
 
     def __init__(self, name: str, instead_of: bytes | None) -> None:
         self.name = name
+        # As of before the row is read: whatever ends it later speaks against the copy too.
+        self.generation = feed().generation
         self.token = LEASED + secrets.token_hex(8).encode()
         self.held = False
         if instead_of and instead_of.startswith(LEASED):
@@ -72,8 +74,8 @@ class Copies:
         """
         value: bytes | None = redis_client().call("GET", PREFIX + name)
         sealed = unseal(name, value) if value else None
-        if sealed is None or sealed.by_fallback:
-            return None, value
+        if sealed is None or sealed.by_fallback or not sealed.notes:
+            return None, value  # without notes it is a session, from when cache was the engine
         horizon, generation, by_fallback = sealed.notes.split(b",")
         if not feed().counts(name, sealed.version, int(generation)):
             return None, value
@@ -98,20 +100,20 @@ class Copies:
         ):
             lease.fill(b"", 0)
             return
-        value, milliseconds = self.sealed(stored)
+        value, milliseconds = self.sealed(stored, lease.generation)
         lease.fill(value if milliseconds > 0 else b"", milliseconds)
 
-    def add(self, stored: Stored) -> None:
-        """Copy a row that was inserted just now, so that nobody can have deleted it yet."""
-        value, milliseconds = self.sealed(stored)
+    def add(self, stored: Stored, generation: int) -> None:
+        """Copy a row that was inserted just now, so that nobody knows its key yet."""
+        value, milliseconds = self.sealed(stored, generation)
         if milliseconds <= 0:
             return
         with suppress(*Failures):  # the first reader copies it
             redis_client().call("SET", PREFIX + stored.name, value, "NX", "PX", milliseconds)
 
-    def refresh(self, stored: Stored) -> bool:
+    def refresh(self, stored: Stored, generation: int) -> bool:
         """Replace the copy of a row that was saved; return whether Redis has done it."""
-        value, milliseconds = self.sealed(stored)
+        value, milliseconds = self.sealed(stored, generation)
         try:
             redis_client().script(
                 REFRESH, [PREFIX + stored.name], value, stored.version, max(1, milliseconds)
@@ -128,11 +130,16 @@ class Copies:
             return False
         return True
 
-    def sealed(self, stored: Stored) -> tuple[bytes, int]:
-        """Return the value to put into Redis, and for how many milliseconds it may stay."""
+    def sealed(self, stored: Stored, generation: int) -> tuple[bytes, int]:
+        """Return the value to put into Redis, and for how many milliseconds it may stay.
+
+        Args:
+            stored: the row.
+            generation: the feed's, from before the row was read or written.
+        """
         notes = b"%d,%d,%d" % (
             int(stored.notes[HORIZON]),
-            feed().generation,
+            generation,
             stored.by_fallback,
         )
         value = seal(

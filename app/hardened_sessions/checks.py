@@ -32,7 +32,8 @@ def uses_redis() -> bool:
 def check_options(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """The layer's own settings can be read."""
     try:
-        encryption.ciphers(options().encryption_keys)
+        if encryption.enabled():
+            encryption.ciphers(options().encryption_keys)
     except ImproperlyConfigured as error:
         yield Error(str(error), id="hardened_sessions.E001")
 

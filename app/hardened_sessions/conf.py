@@ -1,6 +1,6 @@
 """The layer's settings: `HARDENED_SESSIONS`, a dict; every key may be left out."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -30,7 +30,7 @@ class Options:
     # Engines that ran before, whose expired sessions `clearsessions` removes as well.
     previous_engines: tuple[str, ...] = ()
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
-    encryption_keys: tuple[str, ...] = ()
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
 
 @cache
@@ -51,7 +51,12 @@ def options() -> Options:
             raise ImproperlyConfigured(
                 f"HARDENED_SESSIONS[{name!r}] is {given[name]!r}; it may be {', '.join(words)}"
             )
-    return Options(**{known[name]: value for name, value in given.items()})
+    return Options(
+        **{
+            known[name]: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+    )
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:

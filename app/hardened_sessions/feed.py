@@ -72,18 +72,27 @@ class Feed:
                 continue
             if name == EVERYTHING:
                 self.generation = max(self.generation, number)
-            known, _ = self.least.pop(name, (0.0, 0.0))
-            least = ENDED if version is None else float(version)
-            self.least[name] = (max(known, least), started)
+            self.hear(name, version, started)
         self.cursor, self.read_at = cursor, started
         self.drop_old(started - bounds.FEED)
 
+    def hear(self, name: str, version: int | None, at: float | None = None) -> None:
+        """Count no value of this name below that version, or none at all.
+
+        What this process did itself it need not wait to read. Should that be rolled back, the row
+        will say so.
+        """
+        known, _ = self.least.get(name, (0.0, 0.0))
+        least = ENDED if version is None else float(version)
+        # In one step: at no moment may another thread find nothing.
+        self.least[name] = (max(known, least), time.monotonic() if at is None else at)
+
     def drop_old(self, before: float) -> None:
-        """Forget what no cached value can be older than; the dict keeps the order of hearing."""
+        """Forget what no cached value can be older than; the first heard stand first."""
         for name, (_, heard) in list(self.least.items()):
             if heard >= before:
                 break
-            del self.least[name]
+            self.least.pop(name, None)
             if name == EVERYTHING:
                 self.generation = 0
 

@@ -5,7 +5,6 @@ feed tells. Both are written by one statement on PostgreSQL.
 """
 
 import time
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hardened_sessions import bounds
@@ -14,6 +13,7 @@ from hardened_sessions.database import Database, database
 from hardened_sessions.feed import feed
 from hardened_sessions.models import RevokedCookie, SignOutEpoch
 from hardened_sessions.record import epoch as seconds_of
+from hardened_sessions.record import moment
 
 Verdict = Literal["good", "rotated", "ended"]
 
@@ -65,6 +65,7 @@ def revoke(sid: str, expires: float) -> str:
     )
     values = [sid, stamp(time.time()), stamp(horizon(expires)), *told]
     successor: str = source().query(statement, values)[0][0]
+    feed().hear(sid, None)
     return successor
 
 
@@ -77,7 +78,9 @@ def replace(sid: str, successor: str, expires: float) -> bool:
         "NULL::bigint",
     )
     values = [sid, successor, stamp(time.time()), stamp(horizon(expires)), *told]
-    return bool(source().query(statement, values))
+    done = bool(source().query(statement, values))
+    feed().hear(sid, None)
+    return done
 
 
 def verdict(sid: str) -> Verdict:
@@ -113,7 +116,8 @@ def sign_out_everywhere(user_id: Any) -> None:
         user_name(user_id),
         "epoch",
     )
-    source().query(statement, [str(user_id), *told])
+    ((current,),) = source().query(statement, [str(user_id), *told])
+    feed().hear(user_name(user_id), current)
 
 
 def counts(sid: str, user_id: Any, user_epoch: int) -> bool:
@@ -125,8 +129,7 @@ def counts(sid: str, user_id: Any, user_epoch: int) -> bool:
 
 def stamp(seconds: float) -> Any:
     """Return a parameter for a DateTimeField."""
-    at = datetime.fromtimestamp(seconds, UTC)
-    return source().connection.ops.adapt_datetimefield_value(at)
+    return source().connection.ops.adapt_datetimefield_value(moment(seconds))
 
 
 def horizon(expires: float) -> float:

@@ -23,7 +23,7 @@ class Overrun:
 
     Args:
         descriptor: the socket to guard; None guards nothing.
-        seconds: how long the statement may take.
+        seconds: how long the statement may take; by default as long as the layer's own.
     """
 
     __slots__ = ("deadline", "descriptor", "fired", "seconds")

@@ -66,9 +66,10 @@ class FileStorage:
         sealed = unseal(name, value)
         if sealed is None:
             return None
-        data, pointer = codec.unwrap(name, self.serializer.loads(sealed.body), self.serializer)
+        kept = self.serializer.loads(sealed.body)
+        data, pointer, opened = codec.unwrap(name, kept, self.serializer)
         return Stored(
-            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback
+            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
         )
 
     def decoded_of_django(self, name: str, value: bytes, modified: float) -> Stored | None:

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.core.cache import caches
 from django.db import connection
+from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions import conf
+from hardened_sessions import codec, conf
 from hardened_sessions.database import database
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
@@ -25,6 +29,8 @@ PACKAGES = {
     "hardened": "hardened_sessions.backends",
 }
 
+COOKIE = "__Host-sessionid"
+
 type MakeSession = Callable[..., SessionBase]
 
 
@@ -36,6 +42,21 @@ TABLES = (
     "hardened_sessions_purgeposition",
     "auth_user",
 )
+
+
+class Browser:
+    """A client that keeps cookies; a view that fails is a 500."""
+
+    def __init__(self) -> None:
+        self.client = Client(raise_request_exception=False)
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path, secure=True)
+
+    @property
+    def cookie(self) -> str:
+        morsel = self.client.cookies.get(COOKIE)
+        return morsel.value if morsel is not None else ""
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +146,16 @@ def options(settings: Settings) -> Callable[..., None]:
     return change
 
 
+@pytest.fixture
+def browser(store: MakeSession) -> Browser:
+    """Return a browser whose user is signed in and has a counter of 1."""
+    get_user_model().objects.create_user("ada", password="p" * 20)
+    browser = Browser()
+    assert browser.get("/sign_in").status_code == 200
+    assert browser.get("/write").content == b"1"
+    return browser
+
+
 def rows() -> dict[str, str]:
     """Return what lies in Django's table: name to text."""
     with connection.cursor() as cursor:
@@ -132,7 +163,36 @@ def rows() -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
+def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
+    """Return all that the stores hold: rows, feed, Redis keys and values, file names and bytes.
+
+    What is signed is also decoded, since a key would not show in base64.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT session_key, session_data FROM django_session")
+        table = cursor.fetchall()
+        cursor.execute("SELECT * FROM hardened_sessions_change")
+        feed_rows = cursor.fetchall()
+    decoded = [signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table]
+    with redis_server.client() as client:
+        keys = client.keys("*")
+        values = [client.get(key) for key in keys]
+    files = [(path.name, path.read_bytes()) for path in Path(folder).iterdir() if path.is_file()]
+    return f"{table}{decoded}{feed_rows}{keys!r}{values!r}{files!r}"
+
+
 def clear_caches() -> None:
     """Close the general caches' connections."""
     for cache in caches.all(initialized_only=True):
         cache.close()
+
+
+def layers(*, stock: str = "") -> Any:
+    """Parametrise over both layers; `stock` says what Django's own does instead."""
+    mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
+    return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
+
+
+def engines(*names: str) -> Any:
+    """Parametrise over some engines."""
+    return pytest.mark.parametrize("engine", names)

@@ -2,16 +2,23 @@
 
 Each client runs in a thread of its own and stops before every call; the schedule says who goes
 next. All schedules are enumerated by running again from the start with the next choice, depth
-first. Two neighbouring calls to different stores, or two that only read, give the same result in
-either order: of two such schedules one is run (Mazurkiewicz traces; the test is on neighbours only,
-so some are run twice and none is left out).
+first.
+
+Of schedules that can't differ one is run. Two neighbouring calls give the same results in either
+order where they went to different stores or neither changed anything (Mazurkiewicz, "Trace theory",
+1987). So a client whose call was tried first at some point need not be tried again while only such
+calls follow (sleep sets: Godefroid, "Partial-order methods", 1996, chapter 5); and a beginning is
+left where another one had, for each store, the same changes in the same order with the same calls
+between them, clients that do the same being one for the other.
 """
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import permutations
 from queue import SimpleQueue
 from typing import Any
 
@@ -27,16 +34,16 @@ SECONDS = 20.0  # a client that takes longer is stuck
 type Client = Callable[[], Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """One call to a store."""
+    """One call to a store; `changed` says, once it was made, whether it changed anything."""
 
     store: str
-    writes: bool
+    changed: bool = True
 
     def commutes_with(self, other: "Call") -> bool:
-        """Return whether the order of two neighbouring calls does not matter."""
-        return self.store != other.store or not (self.writes or other.writes)
+        """Return whether the order of two neighbouring calls that were made does not matter."""
+        return self.store != other.store or not (self.changed or other.changed)
 
 
 class Stepper:
@@ -46,13 +53,18 @@ class Stepper:
         self.local = threading.local()
         self.workers: list[Worker] = []
 
-    def before(self, call: Call) -> None:
-        """Wait for permission, in a client's thread; go on at once in any other."""
+    def call(self, store: str, make: Client, *, reads: bool = False) -> Any:
+        """Make a call, in a client's thread once that is permitted; in any other at once."""
         worker: Worker | None = getattr(self.local, "worker", None)
-        if worker is not None:
-            worker.events.put(call)
-            if worker.permits.get(timeout=SECONDS) is None:
-                raise RuntimeError("the schedule ended early")
+        if worker is None:
+            return make()
+        call = Call(store)
+        worker.events.put(call)
+        if not worker.permits.get(timeout=SECONDS):
+            raise Left
+        result = make()
+        call.changed = not reads and changed(result)
+        return result
 
     def worker(self, number: int) -> "Worker":
         """Return the thread for a client; they are kept, with their connections."""
@@ -83,7 +95,7 @@ class Worker:
         while (client := self.jobs.get()) is not None:
             try:
                 result: Any = client()
-            except Exception as error:  # noqa: BLE001 - the outcome of this client
+            except (Exception, Left) as error:  # noqa: BLE001 - the outcome of this client
                 result = error
             self.events.put(Done(result))
         connections.close_all()
@@ -91,6 +103,18 @@ class Worker:
     def next_event(self) -> Any:
         """Return the next call that the client is about to make, or its end."""
         return self.events.get(timeout=SECONDS)
+
+
+class Left(BaseException):
+    """The rest of this schedule is that of another one."""
+
+
+def changed(result: Any) -> bool:
+    """Return whether a call with this answer changed its store: a count, rows, or what was held."""
+    if isinstance(result, list):
+        return any(item is not None for item in result)
+    # Redis answers a failed comparison with the value that is there.
+    return result is not None and result != 0 and not isinstance(result, bytes)
 
 
 @dataclass(frozen=True)
@@ -101,17 +125,80 @@ class Done:
 
 
 @dataclass
+class Step:
+    """One point of a schedule: who could go, who went, and with what call."""
+
+    options: list[int]
+    chosen: int
+    call: Call
+
+
+@dataclass
 class Run:
-    """One schedule: who went when, and how each client ended."""
+    """One schedule and how each client ended."""
 
-    chosen: list[int] = field(default_factory=list)
-    options: list[list[int]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     results: dict[int, Any] = field(default_factory=dict)
+    # For each store: changes one by one, and the set of calls between two changes. A call is known
+    # by its client and its number.
+    seen: dict[str, list[frozenset[tuple[int, int]]]] = field(default_factory=dict)
+    left: bool = False
+
+    @property
+    def chosen(self) -> list[int]:
+        """Return who went when."""
+        return [step.chosen for step in self.steps]
+
+    def note(self, step: Step) -> None:
+        """Take in a call that was made."""
+        self.steps.append(step)
+        history = self.seen.setdefault(step.call.store, [frozenset()])
+        this = frozenset({(step.chosen, self.chosen.count(step.chosen))})
+        if step.call.changed:
+            history.extend((this, frozenset()))
+        else:
+            history[-1] |= this
+
+    def beginning(self, names: Sequence[str]) -> Hashable:
+        """Return what this schedule can't be told from another one by.
+
+        Args:
+            names: what each client does.
+        """
+        return min(
+            tuple(
+                (store, tuple(tuple(sorted((as_[n], i) for n, i in calls)) for calls in history))
+                for store, history in sorted(self.seen.items())
+            )
+            for as_ in alike(tuple(names))
+        )
 
 
-def run(stepper: Stepper, clients: list[Client], choose: Callable[[Run, list[int]], int]) -> Run:
-    """Run the clients to their ends; `choose` names who goes next."""
+@cache
+def alike(names: tuple[str, ...]) -> list[tuple[int, ...]]:
+    """Return the numberings of clients that change nothing: of those that do the same."""
+    numbers = range(len(names))
+    return [
+        order
+        for order in permutations(numbers)
+        if all(names[number] == names[order[number]] for number in numbers)
+    ]
+
+
+def run(
+    stepper: Stepper,
+    clients: list[Client],
+    choose: Callable[[Run, list[int]], int | None],
+    leave: Callable[[Run], bool] = lambda made: False,
+) -> Run:
+    """Run the clients to their ends.
+
+    Args:
+        stepper: what stops them.
+        clients: what each does.
+        choose: names who of the waiting clients goes next, or None to leave the schedule.
+        leave: whether to leave the schedule after a call.
+    """
     made = Run()
     waiting: dict[int, Call] = {}
 
@@ -126,47 +213,81 @@ def run(stepper: Stepper, clients: list[Client], choose: Callable[[Run, list[int
         stepper.worker(number).jobs.put(client)
         advance(number)
     while waiting:
-        options = [
-            number
-            for number in sorted(waiting)
-            if not (
-                made.chosen
-                and number < made.chosen[-1]
-                and waiting[number].commutes_with(made.calls[-1])
-            )
-        ]
-        if not options:
-            # Every order from here is the order of another schedule; finish this one anyhow.
-            options = sorted(waiting)
-        number = choose(made, options)
-        made.options.append(options)
-        made.chosen.append(number)
-        made.calls.append(waiting.pop(number))
+        options = sorted(waiting)
+        number = None if made.left else choose(made, options)
+        if number is None:
+            made.left = True
+            for number in options:
+                stepper.worker(number).permits.put(False)
+                del waiting[number]
+                advance(number)
+            continue
+        call = waiting.pop(number)
         stepper.worker(number).permits.put(True)
         advance(number)
+        made.note(Step(options, number, call))
+        made.left = leave(made)
     return made
 
 
-def every_schedule(stepper: Stepper, start: Callable[[], list[Client]]) -> Iterator[Run]:
-    """Run every schedule of the clients that `start` makes anew for each."""
-    path: list[int] = []
+def every_schedule(
+    stepper: Stepper, names: Sequence[str], start: Callable[[], list[Client]]
+) -> Iterator[Run]:
+    """Run every schedule of the clients, which `start` makes anew for each."""
+    known: set[Hashable] = set()
+    # At each point of the path: the choice, and the calls of the clients that were tried before.
+    path: list[tuple[int, dict[int, Call]]] = []
     while True:
 
-        def choose(made: Run, options: list[int], path: list[int] = path) -> int:
-            step = len(made.chosen)
-            return path[step] if step < len(path) else options[0]
+        def asleep(made: Run, path: Any = path) -> dict[int, Call]:
+            """Return the clients not to be tried now."""
+            sleeping: dict[int, Call] = {}
+            for number, step in enumerate(made.steps):
+                tried = path[number][1] if number < len(path) else {}
+                sleeping = {
+                    client: call
+                    for client, call in {**sleeping, **tried}.items()
+                    if client != step.chosen and call.commutes_with(step.call)
+                }
+            return sleeping
 
-        made = run(stepper, start(), choose)
-        yield made
-        path = made.chosen
-        while path:
-            options, last = made.options[len(path) - 1], path[-1]
-            if options.index(last) + 1 < len(options):
-                path = [*path[:-1], options[options.index(last) + 1]]
-                break
-            path = path[:-1]
+        def choose(made: Run, options: list[int], path: Any = path, asleep: Any = asleep) -> Any:
+            number = len(made.steps)
+            if number < len(path):
+                return path[number][0]
+            sleeping = asleep(made)
+            return next((client for client in options if client not in sleeping), None)
+
+        def leave(made: Run, begun: int = len(path)) -> bool:
+            # Up to the last choice of the path this is the beginning of the run before.
+            beginning = made.beginning(names)
+            if len(made.steps) < begun or beginning not in known:
+                known.add(beginning)
+                return False
+            return True
+
+        made = run(stepper, start(), choose, leave)
+        if not made.left:
+            yield made
+        path = next_path(made, path, asleep)
         if not path:
             return
+
+
+def next_path(
+    made: Run, path: list[tuple[int, dict[int, Call]]], asleep: Callable[[Run], dict[int, Call]]
+) -> list[tuple[int, dict[int, Call]]]:
+    """Return the path to the next schedule: the last point where somebody else may go."""
+    tried = [path[number][1] if number < len(path) else {} for number in range(len(made.steps))]
+    for number in reversed(range(len(made.steps))):
+        step = made.steps[number]
+        before = {**tried[number], step.chosen: step.call}
+        sleeping = asleep(Run(steps=made.steps[:number]))
+        for client in step.options:
+            if client not in before and client not in sleeping:
+                kept = [(made.steps[n].chosen, tried[n]) for n in range(number)]
+                return [*kept, (client, before)]
+    return []
 
 
 def random_schedules(
@@ -182,34 +303,35 @@ READS = ("SELECT", "GET", "MGET")
 
 
 @contextmanager
-def stepping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepper]:
+def stepping(monkeypatch: pytest.MonkeyPatch, stepper: Stepper | None = None) -> Iterator[Stepper]:
     """Stop clients before each statement, Redis command and file operation."""
-    stepper = Stepper()
+    stepper = stepper or Stepper()
     statement, command = Database._run, RedisClient.call
     script, delete = RedisClient.script, RedisClient.delete_durably
 
     def run_statement(self: Database, sql: str, *arguments: Any, **named: Any) -> Any:
-        stepper.before(Call("database", not sql.lstrip().startswith(READS)))
-        return statement(self, sql, *arguments, **named)
+        return stepper.call(
+            "database",
+            lambda: statement(self, sql, *arguments, **named),
+            reads=sql.lstrip().startswith(READS),
+        )
 
     def run_command(self: RedisClient, name: str, *arguments: Any) -> Any:
-        stepper.before(Call("redis", name not in READS))
-        return command(self, name, *arguments)
+        return stepper.call("redis", lambda: command(self, name, *arguments), reads=name in READS)
 
     def run_script(self: RedisClient, *arguments: Any) -> Any:
-        stepper.before(Call("redis", writes=True))
-        return script(self, *arguments)
+        return stepper.call("redis", lambda: script(self, *arguments))
 
     def run_delete(self: RedisClient, *arguments: Any) -> Any:
-        stepper.before(Call("redis", writes=True))
-        return delete(self, *arguments)
+        return stepper.call("redis", lambda: delete(self, *arguments))
 
     def file_operation(name: str) -> Any:
         original = getattr(FileStorage, name)
 
         def operate(self: FileStorage, *arguments: Any, **named: Any) -> Any:
-            stepper.before(Call("files", name != "fetch"))
-            return original(self, *arguments, **named)
+            return stepper.call(
+                "files", lambda: original(self, *arguments, **named), reads=name == "fetch"
+            )
 
         return operate
 

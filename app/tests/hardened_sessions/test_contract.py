@@ -26,7 +26,6 @@ class Sync:
 class Async:
     """Call the asynchronous twins, by the same names."""
 
-
     def __call__(self, session: Any, method: str, *arguments: Any, **named: Any) -> Any:
         twin = getattr(session, "aset" if method == "__setitem__" else f"a{method}")
 
@@ -62,9 +61,7 @@ def test_a_new_session_is_untouched_and_empty(session: Any, do: Callable[..., An
     assert session.is_empty()
 
 
-def test_what_is_saved_is_loaded(
-    store: MakeSession, session: Any, do: Callable[..., Any]
-) -> None:
+def test_what_is_saved_is_loaded(store: MakeSession, session: Any, do: Callable[..., Any]) -> None:
     do(session, "__setitem__", "cat", {"name": "Tom", "lives": [9, None, 1.5]})
     assert session.modified
     do(session, "save")
@@ -149,7 +146,9 @@ def test_pop_setdefault_update_and_clear_mark_the_session(
     assert dict(session.items()) == {}
 
 
-@pytest.mark.parametrize("key", ["1", "", "1234567", "someunknownkey", "a" * 32, "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "key", ["1", "", "1234567", "someunknownkey", "a" * 32, "../../etc/passwd"]
+)
 def test_an_unknown_key_is_never_adopted_and_leaves_no_record(
     store: MakeSession, do: Callable[..., Any], key: str
 ) -> None:

@@ -8,50 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.db import connection
-from django.test import Client
 
-from tests.hardened_sessions.conftest import MakeSession
+from tests.hardened_sessions.conftest import Browser, engines, layers
 from tests.servers import Postgres, RedisServer
-
-COOKIE = "__Host-sessionid"
-
-
-def layers(*, stock: str = "") -> Any:
-    """Parametrise over both layers; `stock` says what Django's own does instead."""
-    mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
-    return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
-
-
-def engines(*names: str) -> Any:
-    """Parametrise over some engines."""
-    return pytest.mark.parametrize("engine", names)
-
-
-class Browser:
-    """A client that keeps cookies and counts time."""
-
-    def __init__(self) -> None:
-        self.client = Client(raise_request_exception=False)
-
-    def get(self, path: str) -> Any:
-        return self.client.get(path, secure=True)
-
-    @property
-    def cookie(self) -> str:
-        morsel = self.client.cookies.get(COOKIE)
-        return morsel.value if morsel is not None else ""
-
-
-@pytest.fixture
-def browser(store: MakeSession) -> Browser:
-    """Return a browser whose user is signed in and has a counter of 1."""
-    get_user_model().objects.create_user("ada", password="p" * 20)
-    browser = Browser()
-    assert browser.get("/sign_in").status_code == 200
-    assert browser.get("/write").content == b"1"
-    return browser
 
 
 def statuses(browser: Browser, *paths: str) -> list[int]:
@@ -369,9 +329,7 @@ def test_a_full_disk_is_an_error_and_never_a_success(
 
 @layers(stock="an unreadable folder is taken for an absent session")
 @engines("file")
-def test_an_unwritable_folder_keeps_the_session(
-    browser: Browser, settings: Any
-) -> None:
+def test_an_unwritable_folder_keeps_the_session(browser: Browser, settings: Any) -> None:
     import os
 
     cookie = browser.cookie

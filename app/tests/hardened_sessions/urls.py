@@ -21,6 +21,15 @@ def write(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{n}")
 
 
+def put(request: HttpRequest) -> HttpResponse:
+    request.session[request.GET["key"]] = True
+    return HttpResponse("put")
+
+
+def names(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(" ".join(request.session.keys()))
+
+
 def who(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.user.get_username() or "nobody")
 
@@ -70,7 +79,7 @@ def new_password(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path(view.__name__, view)
     for view in (
-        *(ping, read, write, who, greeting, redirecting, failing, streaming),
+        *(ping, read, write, put, names, who, greeting, redirecting, failing, streaming),
         *(sign_in, sign_out, new_password),
     )
 ]

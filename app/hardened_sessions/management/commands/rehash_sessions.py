@@ -51,9 +51,7 @@ class Command(BaseCommand):
                 )
             time.sleep(PAUSE_SECONDS)
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT count(*) FROM {table} WHERE length(session_key) = 32"
-            )
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE length(session_key) = 32")
             (left,) = cursor.fetchone()
         if left:
             raise CommandError(f"{left} rows were in use; run this again")
