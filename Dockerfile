@@ -31,10 +31,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home test
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH
-COPY app/requirements-test.txt /tmp/
+# The session layer also runs on the Django before this one: in an environment of its own.
+RUN python3 -m venv --without-pip /opt/django52
+COPY app/requirements-test.txt app/requirements-django52.txt /tmp/
 RUN --mount=type=secret,id=ca_bundle \
     if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi; \
-    /opt/pip/bin/pip --python /opt/venv/bin/python install -r /tmp/requirements-test.txt
+    /opt/pip/bin/pip --python /opt/venv/bin/python install -r /tmp/requirements-test.txt \
+    && /opt/pip/bin/pip --python /opt/django52/bin/python install -r /tmp/requirements-django52.txt
 USER 10001:10001
 
 # Runtime: the environment and the code, owned by root, run by a user who can change neither.

@@ -3,7 +3,7 @@
 All of them are cleared whichever engine runs, so that a former engine's leftovers go too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -11,24 +11,38 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from config.env import SessionLayer
+from hardened_sessions.purge import FilePurge, Progress, RowPurge
 
-def clear_table() -> int:
-    """Delete the expired rows of `db` and `cached_db`; return how many."""
+type Steps = Callable[[], Iterator[Progress]]
+
+
+def stock_rows() -> Iterator[Progress]:
+    """Delete the expired rows in Django's one statement."""
     _, deleted = Session.objects.filter(expire_date__lt=timezone.now()).delete()
-    return deleted.get(Session._meta.label, 0)
+    # The hardened layer's triggers write its feed whichever layer runs.
+    RowPurge().prune()
+    yield Progress("statement", 1, 1, deleted.get(Session._meta.label, 0))
 
 
-def clear_folder() -> int:
-    """Delete the expired files of `file`; return how many went."""
+def stock_files() -> Iterator[Progress]:
+    """Delete the expired files as Django does, which opens each one."""
     folder = Path(settings.SESSION_FILE_PATH)
     before = set(folder.iterdir())
     FileStore.clear_expired()
-    return len(before - set(folder.iterdir()))
+    removed = len(before - set(folder.iterdir()))
+    yield Progress("file", len(before), len(before), removed)
 
 
-STORES: dict[str, Callable[[], int]] = {
-    "table django_session": clear_table,
-    "folder of file sessions": clear_folder,
+STORES: dict[SessionLayer, dict[str, Steps]] = {
+    "hardened": {
+        "table django_session": lambda: RowPurge().steps(),
+        "folder of file sessions": lambda: FilePurge().steps(),
+    },
+    "stock": {
+        "table django_session": stock_rows,
+        "folder of file sessions": stock_files,
+    },
 }
 
 NOTHING_TO_CLEAR = {

@@ -17,12 +17,16 @@ from croniter import croniter
 
 SessionBackend = Literal["db", "cached_db", "cache", "file", "signed_cookies"]
 SessionLayer = Literal["hardened", "stock"]
+SessionKeys = Literal["hash", "read"]
+SessionConflicts = Literal["merge", "strict"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 SESSION_BACKENDS: Final[tuple[SessionBackend, ...]] = get_args(SessionBackend)
 
 SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for as many
 PASSWORD_MIN_LENGTH: Final = 16  # characters
+ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
+COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 TWO_WEEKS_SECONDS: Final = 14 * 24 * 3600  # Django's own default SESSION_COOKIE_AGE
 COOKIE_AGE_MAX_SECONDS: Final = 400 * 24 * 3600  # browsers cap at 400 days (RFC 6265bis, 5.5)
 
@@ -52,6 +56,10 @@ class Env:
     # Sessions
     session_backend: SessionBackend
     session_layer: SessionLayer
+    session_keys: SessionKeys
+    session_grace: bool
+    session_conflicts: SessionConflicts
+    session_old_cookie_name: str | None
     session_cookie_age_seconds: int
     session_file_path: Path
     clearsessions_schedule: str
@@ -72,6 +80,7 @@ class Env:
     # Keys
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
+    session_encryption_keys: tuple[str, ...]
 
     @property
     def host(self) -> str:
@@ -174,6 +183,16 @@ def domain(text: str) -> str:
     return text
 
 
+def cookie_name(text: str) -> str:
+    """Parse the name of a cookie."""
+    if not COOKIE_NAME.fullmatch(text):
+        raise VariableError(
+            f"is {text!r}; it may be a cookie's name, such as sessionid: "
+            "letters, digits and !#$%&'*+-.^_`|~"
+        )
+    return text
+
+
 def absolute_path(text: str) -> Path:
     """Parse an absolute path."""
     if not text.startswith("/"):
@@ -232,6 +251,21 @@ def secret_lines_of(min_length: int) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
+def encryption_key(text: str) -> str:
+    """Parse one key of 256 bits; an error never shows it."""
+    if not ENCRYPTION_KEY.fullmatch(text):
+        raise VariableError("is not 64 hexadecimal digits; make one: openssl rand -hex 32")
+    return text
+
+
+def encryption_keys_file(path: str) -> tuple[str, ...]:
+    """Parse the path of a file that holds one encryption key a line, or none."""
+    try:
+        return tuple(encryption_key(line) for line in file_text(path).splitlines())
+    except VariableError as problem:
+        raise VariableError(f"names {path}, in which a line {problem}") from problem
+
+
 def file_text(path: str) -> str:
     """Return what the file holds.
 
@@ -263,6 +297,17 @@ def read(environ: Mapping[str, str]) -> Env:
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
         session_backend=backend,
         session_layer=reader.value("SESSION_LAYER", one_of(get_args(SessionLayer)), "hardened"),
+        session_keys=reader.value("SESSION_KEYS", one_of(get_args(SessionKeys)), "hash"),
+        # A stack that ran on stock has sessions under their keys, and would log everybody out.
+        session_grace=reader.value("SESSION_GRACE", boolean, "true"),
+        session_conflicts=reader.value(
+            "SESSION_CONFLICTS", one_of(get_args(SessionConflicts)), "merge"
+        ),
+        session_old_cookie_name=(
+            reader.value("SESSION_OLD_COOKIE_NAME", cookie_name)
+            if environ.get("SESSION_OLD_COOKIE_NAME")
+            else None
+        ),
         session_cookie_age_seconds=reader.value(
             "SESSION_COOKIE_AGE_SECONDS",
             integer(60, COOKIE_AGE_MAX_SECONDS),
@@ -292,6 +337,11 @@ def read(environ: Mapping[str, str]) -> Env:
         secret_key_fallbacks=(
             reader.value("SECRET_KEY_FALLBACKS_FILE", secret_lines_of(SECRET_KEY_MIN_LENGTH))
             if "SECRET_KEY_FALLBACKS_FILE" in environ
+            else ()
+        ),
+        session_encryption_keys=(
+            reader.value("SESSION_ENCRYPTION_KEY_FILE", encryption_keys_file)
+            if environ.get("SESSION_ENCRYPTION_KEY_FILE")
             else ()
         ),
     )

@@ -10,7 +10,7 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config.env import load
+from config.env import SESSION_BACKENDS, load
 from config.logs import logging_config
 
 ENV = load()
@@ -25,11 +25,16 @@ USE_TZ = True
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 
+# Django's own waits for a hung server without end.
+DATABASE_ENGINES = {
+    "hardened": "engine.postgresql",
+    "stock": "django.db.backends.postgresql",
+}
 # A process keeps one connection for each gunicorn thread; without that, opening connections costs
 # more than all the rest of a request together.
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": DATABASE_ENGINES[ENV.session_layer],
         "HOST": ENV.database_host,
         "PORT": ENV.database_port,
         "NAME": ENV.database_name,
@@ -97,15 +102,18 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # --- Middleware -----------------------------------------------------------------------------------
 
 SESSION_MIDDLEWARE = {
-    "hardened": "hardened_sessions.middleware.HardenedSessionMiddleware",
-    "stock": "django.contrib.sessions.middleware.SessionMiddleware",
+    "hardened": [
+        "engine.outages.DatabaseOutageMiddleware",
+        "hardened_sessions.middleware.HardenedSessionMiddleware",
+    ],
+    "stock": ["django.contrib.sessions.middleware.SessionMiddleware"],
 }
 MIDDLEWARE = [
     "config.logs.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    SESSION_MIDDLEWARE[ENV.session_layer],
+    *SESSION_MIDDLEWARE[ENV.session_layer],
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -126,6 +134,14 @@ SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_FILE_PATH = str(ENV.session_file_path)
+HARDENED_SESSIONS = {
+    "KEYS": ENV.session_keys,
+    "GRACE": ENV.session_grace,
+    "CONFLICTS": ENV.session_conflicts,
+    "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
+    "PREVIOUS_ENGINES": SESSION_BACKENDS,  # any of them may have run before
+    "ENCRYPTION_KEYS": ENV.session_encryption_keys,
+}
 
 # --- Cache ----------------------------------------------------------------------------------------
 

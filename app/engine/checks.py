@@ -6,6 +6,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections
+
+from config import gunicorn
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600  # the least that the preload list takes (hstspreload.org)
 
@@ -21,7 +24,9 @@ def check_cookies(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Ite
             if getattr(settings, f"{cookie}_{name}") != value
         ]
         name = getattr(settings, f"{cookie}_NAME")
-        if not name.startswith("__Host-"):
+        # The hardened layer has a check of its own for the name of its cookie.
+        stock = settings.ENV.session_layer == "stock"
+        if (stock or cookie == "CSRF_COOKIE") and not name.startswith("__Host-"):
             broken.append(f"{cookie}_NAME = {name!r}")
         if getattr(settings, f"{cookie}_SAMESITE") not in ("Lax", "Strict"):
             broken.append(f"{cookie}_SAMESITE = {getattr(settings, f'{cookie}_SAMESITE')!r}")
@@ -58,10 +63,13 @@ def check_hsts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
 def check_session_cache(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> Iterable[CheckMessage]:
-    """Sessions in Redis are never pickled, never shared with a cache, and never waited for long."""
+    """Sessions in Redis are never pickled, never shared with a cache, and never waited for long.
+
+    For Django's own engines: the hardened layer checks for itself, and never pickles.
+    """
     alias = settings.SESSION_CACHE_ALIAS
     cache: dict[str, Any] | None = settings.CACHES.get(alias)
-    if cache is None:
+    if cache is None or settings.ENV.session_layer != "stock":
         return
     options = cache.get("OPTIONS", {})
     if "json" not in options.get("SERIALIZER", "").lower():
@@ -102,3 +110,23 @@ def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterabl
             hint="It may name 'self' and nonces, and needs a default-src.",
             id="stack.E007",
         )
+
+
+@register(Tags.security, deploy=True)
+def check_connection_pool(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """A pool has a connection for each thread, or requests would wait for each other."""
+    for alias in connections:
+        pool = connections[alias].settings_dict["OPTIONS"].get("pool")
+        if not pool:
+            continue
+        # psycopg_pool's own default: no more than the four it begins with.
+        size = 4 if pool is True else pool.get("max_size") or pool.get("min_size", 4)
+        if size < gunicorn.threads:
+            yield Error(
+                f"The database {alias!r} has a pool of {size} connections for "
+                f"{gunicorn.threads} threads.",
+                hint=f'Its OPTIONS["pool"] may have a max_size of {gunicorn.threads} or more.',
+                id="stack.E008",
+            )

@@ -74,8 +74,8 @@ class Copies:
         """
         value: bytes | None = redis_client().call("GET", PREFIX + name)
         sealed = unseal(name, value) if value else None
-        if sealed is None or sealed.by_fallback:
-            return None, value
+        if sealed is None or sealed.by_fallback or not sealed.notes:
+            return None, value  # without notes it is a session, from when cache was the engine
         horizon, generation, by_fallback = sealed.notes.split(b",")
         if not feed().counts(name, sealed.version, int(generation)):
             return None, value

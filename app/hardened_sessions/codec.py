@@ -28,6 +28,7 @@ def wrap(name: str, draft: Draft, serializer: Serializer) -> dict[str, Any]:
     """Return the JSON object to keep for a draft."""
     if draft.pointer is not None:
         return {POINTER: [draft.pointer.kind, draft.pointer.target, draft.pointer.who]}
+    refuse_reserved(draft.data)
     if encryption.enabled():
         return {CIPHERTEXT: encryption.encrypt(name, serializer.dumps(draft.data))}
     return draft.data
@@ -35,17 +36,20 @@ def wrap(name: str, draft: Draft, serializer: Serializer) -> dict[str, Any]:
 
 def unwrap(
     name: str, kept: dict[str, Any], serializer: Serializer
-) -> tuple[dict[str, Any], Pointer | None]:
-    """Return data and pointer of a kept JSON object.
-
-    Raises:
-        UndecipherableError: when no encryption key opens it.
-    """
+) -> tuple[dict[str, Any], Pointer | None, bool]:
+    """Return data and pointer of a kept JSON object, and whether a key opened it."""
     if POINTER in kept:
-        return {}, Pointer(*kept[POINTER])
+        return {}, Pointer(*kept[POINTER]), True
     if CIPHERTEXT in kept:
-        return serializer.loads(encryption.decrypt(name, kept[CIPHERTEXT])), None
-    return kept, None
+        clear = encryption.decrypt(name, kept[CIPHERTEXT])
+        return ({}, None, False) if clear is None else (serializer.loads(clear), None, True)
+    return kept, None, True
+
+
+def refuse_reserved(data: dict[str, Any]) -> None:
+    """Raise ValueError where a session would pass for something that it is not."""
+    if reserved := sorted({META, POINTER, CIPHERTEXT} & data.keys()):
+        raise ValueError(f"the session keys {', '.join(reserved)} are the session layer's own")
 
 
 # --- Rows: Django's own format, readable by `Session.get_decoded()` -------------------------------
@@ -86,17 +90,19 @@ def decode_row(
         serializer: an instance of what `SESSION_SERIALIZER` names.
         trusted: the signature was verified before, or that of a seal around the text.
     """
-    if trusted:
-        return row_of(name, text, expires, unsigned(text, serializer), serializer)
     by_fallback = False
     try:
+        if trusted:
+            return row_of(name, text, expires, unsigned(text, serializer), serializer)
         kept = signing.loads(text, salt=SALT, serializer=as_class(serializer), fallback_keys=[])
     except signing.BadSignature:
         try:
             kept = signing.loads(text, salt=SALT, serializer=as_class(serializer))
-        except signing.BadSignature:
+        except (signing.BadSignature, ValueError):
             return None
         by_fallback = True
+    except ValueError:
+        return None  # by another serializer; as Django, whatever can't be read is no session
     return row_of(name, text, expires, kept, serializer, by_fallback)
 
 
@@ -122,13 +128,15 @@ def row_of(
         version, expires, bound = kept.pop(META)
     if bound != name:
         return None
-    data, pointer = unwrap(name, kept, serializer)
-    return Stored(name, text, data, version, expires, pointer, by_fallback)
+    data, pointer, opened = unwrap(name, kept, serializer)
+    return Stored(name, text, data, version, expires, pointer, by_fallback, opened)
 
 
 def as_class(serializer: Serializer) -> type[Serializer]:
     """Return the class that `signing` wants, of an instance or a class."""
-    return serializer if isinstance(serializer, type) else type(serializer)
+    given: Any = serializer
+    wanted: type[Serializer] = given if isinstance(given, type) else type(given)
+    return wanted
 
 
 def serializer_of(session: SessionBase) -> Serializer:

@@ -1,6 +1,6 @@
 """The layer's settings: `HARDENED_SESSIONS`, a dict; every key may be left out."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -10,6 +10,8 @@ from django.core.signals import setting_changed
 
 Keys = Literal["read", "hash"]
 Conflicts = Literal["merge", "strict"]
+
+ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,14 @@ class Options:
     database: str = "default"
     # A cookie of this name is taken where the new one is absent, and replaced at once.
     old_cookie_name: str | None = None
-    # Engines that ran before, whose expired sessions `clearsessions` removes as well.
+    # Engines that ran before, whose expired sessions `clearsessions` removes as well; each as in
+    # SESSION_ENGINE, or by its last word.
     previous_engines: tuple[str, ...] = ()
+    # How many threads of a process serve requests, for the check that a connection pool has one
+    # for each; None leaves that unverified.
+    threads: int | None = None
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
-    encryption_keys: tuple[str, ...] = ()
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
 
 @cache
@@ -51,7 +57,18 @@ def options() -> Options:
             raise ImproperlyConfigured(
                 f"HARDENED_SESSIONS[{name!r}] is {given[name]!r}; it may be {', '.join(words)}"
             )
-    return Options(**{known[name]: value for name, value in given.items()})
+    for name in given.get("PREVIOUS_ENGINES", ()):
+        if name.rpartition(".")[2] not in ENGINES:
+            raise ImproperlyConfigured(
+                f"HARDENED_SESSIONS['PREVIOUS_ENGINES'] has {name!r}; it may have "
+                f"{', '.join(ENGINES)}"
+            )
+    return Options(
+        **{
+            known[name]: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+    )
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 
+from hardened_sessions import keys
 from hardened_sessions.conf import options
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+UNOPENED = "no key in HARDENED_SESSIONS['ENCRYPTION_KEYS'] opens the session"
+
 NONCE_BYTES = 12  # NIST SP 800-38D, 8.2: random nonces of 96 bits
-
-
-class UndecipherableError(ValueError):
-    """No configured key opens the value under this name."""
 
 
 @lru_cache(maxsize=4)
@@ -50,21 +49,24 @@ def encrypt(name: str, clear: bytes) -> str:
     """Return nonce and ciphertext as base64."""
     nonce = os.urandom(NONCE_BYTES)
     cipher = ciphers(options().encryption_keys)[0]
-    return base64.b64encode(nonce + cipher.encrypt(nonce, clear, name.encode())).decode()
+    return base64.b64encode(nonce + cipher.encrypt(nonce, clear, bound_to(name))).decode()
 
 
-def decrypt(name: str, value: str) -> bytes:
-    """Return the clear bytes.
-
-    Raises:
-        UndecipherableError: when it was encrypted under another key or for another name.
-    """
+def decrypt(name: str, value: str) -> bytes | None:
+    """Return the clear bytes, or None where no configured key opens the value under this name."""
+    if not enabled():
+        return None
     from cryptography.exceptions import InvalidTag
 
     raw = base64.b64decode(value)
     for cipher in ciphers(options().encryption_keys):
         try:
-            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], name.encode())
+            return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to(name))
         except InvalidTag:
             continue
-    raise UndecipherableError("no key in HARDENED_SESSIONS['ENCRYPTION_KEYS'] opens a session")
+    return None
+
+
+def bound_to(name: str) -> bytes:
+    """Return what ties a value to its session: alike before and after its row is rehashed."""
+    return (keys.hashed(name) if keys.is_key(name) else name).encode()

@@ -57,7 +57,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
             return conflict(error)
         return None
 
-    def process_response(
+    def process_response(  # type: ignore[override]
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """Save the session where it changed, and set or delete its cookie."""
@@ -67,10 +67,12 @@ class HardenedSessionMiddleware(SessionMiddleware):
         if session.unavailable is not None:
             # Whatever the view made of it: a template may have taken the error for "nobody".
             return unavailable(session.unavailable)
+        asked_for = session.accessed
         try:
             return self.settle(request, response, session)
         except SessionUnavailableError as error:
-            return unavailable(error)
+            # What never asked for the session does not fail for the sake of its expiry.
+            return unavailable(error) if asked_for else response
         except SessionConflictError as error:
             return conflict(error)
 
@@ -79,6 +81,8 @@ class HardenedSessionMiddleware(SessionMiddleware):
     ) -> HttpResponseBase:
         """Do what Django's middleware does."""
         sent = settings.SESSION_COOKIE_NAME in request.COOKIES
+        if settings.SESSION_SAVE_EVERY_REQUEST:
+            session._get_session()  # or one that expired would be saved as if it had not
         if session.is_empty():
             if sent:
                 delete_cookie(response, settings.SESSION_COOKIE_NAME)

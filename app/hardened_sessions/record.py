@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY
+from django.utils import timezone
 
 Kind = Literal["identity", "key"]
 
@@ -59,6 +61,8 @@ class Stored:
     pointer: Pointer | None = None
     # The signature holds only by a key in SECRET_KEY_FALLBACKS.
     by_fallback: bool = False
+    # False where no encryption key opens it: it is there, and nobody can say what it holds.
+    opened: bool = True
     # Whatever else the engine needs to write it again.
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -74,6 +78,17 @@ def who(data: dict[str, Any]) -> list[Any]:
 
 
 def epoch(value: datetime | str) -> float:
-    """Return seconds since 1970 of a moment, which SQLite and sessions keep as text."""
+    """Return seconds since 1970 of a moment, which SQLite and sessions keep as text.
+
+    A naive one is in UTC, or under USE_TZ=False in the site's own time.
+    """
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC if settings.USE_TZ else timezone.get_default_timezone())
+    return at.timestamp()
+
+
+def moment(seconds: float) -> datetime:
+    """Return what a DateTimeField keeps for seconds since 1970: the reverse of `epoch`."""
+    at = datetime.fromtimestamp(seconds, UTC)
+    return at if settings.USE_TZ else timezone.make_naive(at, timezone.get_default_timezone())

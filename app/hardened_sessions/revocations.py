@@ -5,7 +5,6 @@ feed tells. Both are written by one statement on PostgreSQL.
 """
 
 import time
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from hardened_sessions import bounds
@@ -14,6 +13,7 @@ from hardened_sessions.database import Database, database
 from hardened_sessions.feed import feed
 from hardened_sessions.models import RevokedCookie, SignOutEpoch
 from hardened_sessions.record import epoch as seconds_of
+from hardened_sessions.record import moment
 
 Verdict = Literal["good", "rotated", "ended"]
 
@@ -129,8 +129,7 @@ def counts(sid: str, user_id: Any, user_epoch: int) -> bool:
 
 def stamp(seconds: float) -> Any:
     """Return a parameter for a DateTimeField."""
-    at = datetime.fromtimestamp(seconds, UTC)
-    return source().connection.ops.adapt_datetimefield_value(at)
+    return source().connection.ops.adapt_datetimefield_value(moment(seconds))
 
 
 def horizon(expires: float) -> float:

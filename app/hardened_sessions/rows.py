@@ -6,7 +6,6 @@ neither overwrite what it has not seen nor bring back what was deleted.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.sessions.models import Session
@@ -16,7 +15,7 @@ from hardened_sessions import keys
 from hardened_sessions.codec import Serializer, decode_row, encode_row
 from hardened_sessions.conf import options
 from hardened_sessions.database import Database, database
-from hardened_sessions.record import Draft, Stored, epoch
+from hardened_sessions.record import Draft, Stored, epoch, moment
 
 # How far beyond the true expiry the column is set, as a share of the time left: as long as it
 # stays ahead, saves leave the indexed column alone, so PostgreSQL updates the row in place (HOT).
@@ -78,7 +77,7 @@ class Rows:
         "AND current_setting('transaction_isolation') = 'read committed'"
     )
 
-    def after_commit(self, then: Callable[[], None]) -> None:
+    def after_commit(self, then: Callable[[], object]) -> None:
         """Do something once what was written is there for everybody."""
         if self.database.connection.in_atomic_block:
             transaction.on_commit(then, using=self.database.alias)
@@ -110,7 +109,8 @@ class Rows:
         """
         text = self.encoded(name, draft)
         horizon = stored.notes.get(HORIZON, 0.0)
-        changes, values = ["session_data = %s"], [text]
+        changes = ["session_data = %s"]
+        values: list[Any] = [text]
         if name != stored.name:
             changes, values = [*changes, "session_key = %s"], [*values, name]
         if not draft.expires <= horizon <= draft.expires + 2 * slack(draft):
@@ -192,8 +192,7 @@ class Rows:
 
     def stamp(self, seconds: float) -> Any:
         """Return a parameter for `expire_date`."""
-        at = datetime.fromtimestamp(seconds, UTC)
-        return self.database.connection.ops.adapt_datetimefield_value(at)
+        return self.database.connection.ops.adapt_datetimefield_value(moment(seconds))
 
     @staticmethod
     def written(name: str, text: str, draft: Draft, horizon: float) -> Stored:

@@ -8,7 +8,8 @@ request asks again, and the middleware answers 503 whatever the view made of it.
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -23,7 +24,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from hardened_sessions import bounds, codec, events, keys
+from hardened_sessions import bounds, codec, encryption, events, keys
 from hardened_sessions.conf import options
 from hardened_sessions.errors import (
     SessionConflictError,
@@ -31,7 +32,7 @@ from hardened_sessions.errors import (
     SessionUnavailableError,
 )
 from hardened_sessions.merge import IdentityChangedError, merge
-from hardened_sessions.record import Draft, Kind, Pointer, Stored, who
+from hardened_sessions.record import Draft, Kind, Pointer, Stored, epoch, who
 
 Data = dict[str, Any]
 
@@ -80,6 +81,11 @@ class HardenedSession(SessionBase):
         self.rotated = False
         self.rotation_pending = False
 
+    if TYPE_CHECKING:  # of SessionBase, whose stubs lack it
+        _session: Data
+
+        def _get_session(self, no_load: bool = False) -> Data: ...
+
     key_salt = codec.SALT
 
     # --- Found, absent, unavailable ---------------------------------------------------------------
@@ -118,7 +124,7 @@ class HardenedSession(SessionBase):
         Raises:
             SessionRotatedError: for a key that was replaced a moment ago.
         """
-        stored = self.storage.fetch(keys.names_for(self.session_key or ""), fresh=fresh)
+        stored = self.fetch(keys.names_for(self.session_key or ""), fresh)
         for _ in range(LONGEST_CHAIN):
             if stored is None:
                 return None
@@ -130,11 +136,18 @@ class HardenedSession(SessionBase):
                 return stored
             if pointer.kind == "identity":
                 raise SessionRotatedError
-            stored = self.storage.fetch((pointer.target,), fresh=fresh)
+            stored = self.fetch((pointer.target,), fresh)
             if stored is not None and stored.pointer is None and not pointer.leads_to(stored.data):
                 return None
             self.keeps_cookie = True
         return None
+
+    def fetch(self, names: tuple[str, ...], fresh: bool) -> Stored | None:
+        """Return what is stored; raise SessionUnavailableError where no encryption key opens it."""
+        stored = self.storage.fetch(names, fresh=fresh)
+        if stored is not None and stored.live and not stored.opened:
+            raise SessionUnavailableError(self.store, encryption.UNOPENED)
+        return stored
 
     def exists(self, session_key: str | None) -> bool:
         """Return whether a live session has that key."""
@@ -248,8 +261,10 @@ class HardenedSession(SessionBase):
 
     def draft(self, data: Data, version: int, pointer: Pointer | None = None) -> Draft:
         """Return what to write for this data: its expiry is the server's own."""
-        age = self.get_expiry_age(expiry=data.get("_session_expiry"))
-        return Draft(data, version, time.time() + age, pointer)
+        expiry = data.get("_session_expiry")
+        if isinstance(expiry, str):
+            return Draft(data, version, epoch(expiry), pointer)  # its age would be a rounded one
+        return Draft(data, version, time.time() + self.get_expiry_age(expiry=expiry), pointer)
 
     def name_to_write(self, stored: Stored) -> str:
         """Return the name to save under: of the key, or where a pointer led to."""
@@ -325,7 +340,7 @@ class HardenedSession(SessionBase):
         if session_key is None and self.stored is not None:
             names = tuple(dict.fromkeys((*names, self.stored.name)))
         for _ in range(LONGEST_CHAIN):
-            held = self.asked(lambda wanted=names: self.storage.remove(wanted))
+            held = self.asked(partial(self.storage.remove, names))
             for stored in held:
                 events.emit("ended", self.store, stored.name)
             names = tuple(stored.pointer.target for stored in held if stored.pointer)

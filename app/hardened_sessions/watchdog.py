@@ -23,14 +23,12 @@ class Overrun:
 
     Args:
         descriptor: the socket to guard; None guards nothing.
-        seconds: how long the statement may take.
+        seconds: how long the statement may take; by default as long as the layer's own.
     """
 
     __slots__ = ("deadline", "descriptor", "fired", "seconds")
 
-    def __init__(
-        self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT
-    ) -> None:
+    def __init__(self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT) -> None:
         self.fired = False
         self.seconds = seconds
         self.guard(descriptor)

@@ -45,6 +45,8 @@ class Server:
         for _ in range(400):
             if self.answers():
                 return
+            if self.process is None or self.process.poll() is not None:
+                break
             time.sleep(0.025)
         raise RuntimeError((self.folder / "log").read_text()[-2000:])
 
@@ -64,10 +66,15 @@ class Server:
         self.send(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would, and wait until nothing of it is left."""
         assert self.process
+        os.kill(self.process.pid, signal.SIGSTOP)  # or it could fork once more
+        family = children(self.process.pid)
         self.send(signal.SIGKILL)
         self.process.wait()
+        for pid in family:
+            while Path(f"/proc/{pid}").exists():
+                time.sleep(0.005)
 
     def stop(self) -> None:
         """End it in good order, if it runs."""

@@ -11,6 +11,7 @@ from config.env import (
     PASSWORD_MIN_LENGTH,
     SECRET_KEY_MIN_LENGTH,
     VariableError,
+    encryption_key,
     file_text,
     secret_of,
 )
@@ -37,8 +38,11 @@ SECRETS = (
     Secret("redis_app_password", PASSWORD_MIN_LENGTH, ("redis-secrets", "app-secrets")),
 )
 
-# Former secret keys, one a line: never made, and gone with the operator's file.
-FALLBACKS = "secret_key_fallbacks"
+# One key a line: never made, and gone with the operator's file. With what each line must pass.
+KEY_LISTS: dict[str, Callable[[str], str]] = {
+    "secret_key_fallbacks": secret_of(SECRET_KEY_MIN_LENGTH),
+    "session_encryption_key": encryption_key,
+}
 
 
 def checks() -> Iterator[Callable[[], object]]:
@@ -46,7 +50,8 @@ def checks() -> Iterator[Callable[[], object]]:
     yield check_names
     for secret in SECRETS:
         yield partial(given, secret)
-    yield given_fallbacks
+    for name in KEY_LISTS:
+        yield partial(given_keys, name)
 
 
 def place() -> Iterator[str]:
@@ -59,13 +64,14 @@ def place() -> Iterator[str]:
         changed = [volumes.write(reader, secret.name, value) for reader in secret.readers]
         if any(changed):
             yield f"{'made' if made else 'placed'} {secret.name}"
-    if volumes.write("app-secrets", FALLBACKS, given_fallbacks()):
-        yield f"placed {FALLBACKS}"
+    for name in KEY_LISTS:
+        if volumes.write("app-secrets", name, given_keys(name)):
+            yield f"placed {name}"
 
 
 def check_names() -> None:
     """Refuse a file that no service would read: most likely a misspelt name."""
-    known = [*(secret.name for secret in SECRETS), FALLBACKS]
+    known = [*(secret.name for secret in SECRETS), *KEY_LISTS]
     for path in sorted(GIVEN.iterdir()):
         if path.name not in (*known, "README.md") and not path.name.startswith("."):
             raise RefusedError(
@@ -79,15 +85,17 @@ def given(secret: Secret) -> str | None:
     return check(secret.name, secret_of(secret.min_length))
 
 
-def given_fallbacks() -> str:
-    """Return the operator's former secret keys, one a line."""
+def given_keys(name: str) -> str:
+    """Return the operator's keys, one a line."""
 
     def parse(text: str) -> str:
+        if not text:
+            raise VariableError("holds no key; it may hold one a line, or not be there")
         for line in text.splitlines():
-            secret_of(SECRET_KEY_MIN_LENGTH)(line)
+            KEY_LISTS[name](line)
         return text
 
-    return check(FALLBACKS, parse) or ""
+    return check(name, parse) or ""
 
 
 def check(name: str, parse: Callable[[str], str]) -> str | None:

@@ -98,6 +98,7 @@ class Behaviour:
     logout_status: int = 302
     signs_out: bool = True
     ends_session: bool = True
+    ends_after: float = 0.0  # seconds in which the ended session still opens
     has_login: bool = True
 
 
@@ -381,7 +382,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.form() is None:
             return self.respond(403, "CSRF")
         if self.does.signs_out and self.does.logout_status < 400:
-            if self.does.ends_session:
+            if self.does.ends_after:
+                ending = threading.Timer(
+                    self.does.ends_after, self.site.store.pop, (self.key, None)
+                )
+                ending.daemon = True
+                ending.start()
+            elif self.does.ends_session:
                 self.site.store.pop(self.key, None)
             gone = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; Secure"
             self.cookies.append(f'{self.does.name}=""; {gone}')

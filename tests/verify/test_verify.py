@@ -389,6 +389,22 @@ def test_replay_is_skipped_where_it_is_allowed(
     assert rows["logout.ends"]["seen"].startswith("--allow-replay: ")
 
 
+def test_a_sign_out_that_takes_a_moment_passes_where_the_site_says_so(
+    serve: Serve, run: Run, signing_in: list[str]
+) -> None:
+    rows = run(serve(ends_after=0.5), *signing_in, "--logout-seconds", "5")
+    assert ids(rows, "fail") == set()
+    assert "logout.ends" in ids(rows, "pass")
+
+
+@pytest.mark.parametrize("said", [[], ["--logout-seconds", "0.3"]])
+def test_a_sign_out_that_takes_longer_than_said_fails(
+    serve: Serve, run: Run, signing_in: list[str], said: list[str]
+) -> None:
+    rows = run(serve(ends_after=30), *signing_in, *said)
+    assert ids(rows, "fail") == {"logout.ends"}
+
+
 def test_plain_port_is_skipped_where_nothing_listens(serve: Serve, run: Run) -> None:
     site = serve()
     with socket.socket() as unused:

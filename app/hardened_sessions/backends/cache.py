@@ -47,11 +47,12 @@ class RedisStorage:
             data = former_cache.loads(value)
             return None if data is None else Stored(name, value, data)
         sealed = unseal(name, value)
-        if sealed is None:
-            return None
-        data, pointer = codec.unwrap(name, self.serializer.loads(sealed.body), self.serializer)
+        if sealed is None or sealed.notes:
+            return None  # with notes it is the copy of a row, from when cached_db was the engine
+        kept = self.serializer.loads(sealed.body)
+        data, pointer, opened = codec.unwrap(name, kept, self.serializer)
         return Stored(
-            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback
+            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
         )
 
     def decode(self, stored: Stored) -> dict[str, Any]:

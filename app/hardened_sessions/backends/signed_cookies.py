@@ -16,7 +16,11 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core import signing
 
 from hardened_sessions import bounds, codec, encryption, events, keys, revocations
-from hardened_sessions.errors import CookieTooLargeError, SessionRotatedError
+from hardened_sessions.errors import (
+    CookieTooLargeError,
+    SessionRotatedError,
+    SessionUnavailableError,
+)
 from hardened_sessions.feed import feed
 from hardened_sessions.record import epoch as seconds_of
 from hardened_sessions.record import who
@@ -52,7 +56,7 @@ class SessionStore(HardenedSession):
                 events.emit("refused_cookie", self.store)
             self._session_key = None
             return {}
-        data = self.opened(kept, value or "")
+        data = self.asked(lambda: self.opened(kept, value or ""))
         if self.expires <= time.time():
             events.emit("expired", self.store, self.sid)
         elif self.asked(lambda: self.counts(data)):
@@ -67,7 +71,8 @@ class SessionStore(HardenedSession):
         """Return what a cookie of this site says, or None."""
         if not value or not value.isascii() or len(value) > LARGEST_COOKIE:
             return None
-        for fallback_keys in ([], None):
+        attempts: tuple[list[str | bytes] | None, ...] = ([], None)
+        for fallback_keys in attempts:
             try:
                 kept = signing.loads(
                     value, salt=SALT, serializer=self.serializer, fallback_keys=fallback_keys
@@ -86,8 +91,12 @@ class SessionStore(HardenedSession):
             self.sid, self.checked_at, self.expires, self.epoch = kept.pop(codec.META)
             if codec.CIPHERTEXT in kept:
                 clear = encryption.decrypt(self.sid, kept[codec.CIPHERTEXT])
-                data: Data = codec.serializer_of(self).loads(clear)
-                return data
+                if clear is not None:
+                    data: Data = codec.serializer_of(self).loads(clear)
+                    return data
+                if self.expires > time.time():
+                    raise SessionUnavailableError(self.store, encryption.UNOPENED)
+                return {}
             return kept
         # By Django's own engine: the cookie itself is its id, and its age runs from its signature.
         self.sid, self.checked_at = keys.hashed(value), 0.0
@@ -133,12 +142,13 @@ class SessionStore(HardenedSession):
         if who(data) != self.loaded_who and SESSION_KEY in data:
             self.epoch = self.asked(lambda: revocations.epoch(data[SESSION_KEY]))
             self.loaded_who = who(data)
-        self.expires = self.draft(data, 0).expires
+        self.expires = self.draft(data, 0).expires_ceil
+        codec.refuse_reserved(data)
         kept = data
         if encryption.enabled():
             clear = codec.serializer_of(self).dumps(data)
             kept = {codec.CIPHERTEXT: encryption.encrypt(self.sid, clear)}
-        meta = [self.sid, int(self.checked_at), int(self.expires), self.epoch]
+        meta = [self.sid, int(self.checked_at), self.expires, self.epoch]
         value = signing.dumps(
             {codec.META: meta, **kept}, salt=SALT, serializer=self.serializer, compress=True
         )

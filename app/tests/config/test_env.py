@@ -45,6 +45,11 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("SESSION_BACKEND", "mongodb", "db, cached_db, cache, file, signed_cookies"),
         ("SESSION_BACKEND", "redis", "db, cached_db, cache, file, signed_cookies"),
         ("SESSION_LAYER", "soft", "hardened, stock"),
+        ("SESSION_KEYS", "hashed", "hash, read"),
+        ("SESSION_GRACE", "no", "true, false"),
+        ("SESSION_CONFLICTS", "last", "merge, strict"),
+        ("SESSION_OLD_COOKIE_NAME", "session id", "a cookie's name"),
+        ("SESSION_OLD_COOKIE_NAME", "sessionid=", "a cookie's name"),
         ("HSTS_PRELOAD", "yes", "true, false"),
         ("HSTS_INCLUDE_SUBDOMAINS", "1", "true, false"),
         ("HSTS_SECONDS", "-1", "a whole number from 0"),
@@ -171,3 +176,57 @@ def test_a_short_former_key_is_refused(tmp_path: Path) -> None:
     assert "in which a line has 5 characters" in refusal(
         {**GOOD, "SECRET_KEY_FALLBACKS_FILE": str(file)}
     )
+
+
+def test_the_layer_is_hardened_and_logs_nobody_out_who_came_with_stock() -> None:
+    env = read(GOOD)
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("hardened", "hash", True)
+    assert (env.session_conflicts, env.session_old_cookie_name) == ("merge", None)
+    assert env.session_encryption_keys == ()
+
+
+def test_what_the_layer_may_be_told_is_read() -> None:
+    env = read(
+        {
+            **GOOD,
+            "SESSION_LAYER": "stock",
+            "SESSION_KEYS": "read",
+            "SESSION_GRACE": "false",
+            "SESSION_CONFLICTS": "strict",
+            "SESSION_OLD_COOKIE_NAME": "sessionid",
+        }
+    )
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("stock", "read", False)
+    assert (env.session_conflicts, env.session_old_cookie_name) == ("strict", "sessionid")
+
+
+def test_encryption_keys_are_read_one_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a1' * 32}\n{'B2' * 32}\n")
+    env = read({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)})
+    assert env.session_encryption_keys == ("a1" * 32, "B2" * 32)
+
+
+def test_a_file_without_an_encryption_key_encrypts_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("")
+    assert read({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)}).session_encryption_keys == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["5ec4e7", "5ec4e7" * 11, "5ec4e7-" * 9 + "5", f" {'5ec4e7' * 10}abcd", "5ec4e7é"]
+)
+def test_a_bad_encryption_key_is_named_and_never_shown(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a1' * 32}\n{line}\n")
+    said = refusal({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)})
+    assert said.startswith(f"env: SESSION_ENCRYPTION_KEY_FILE names {file}, ")
+    assert "is not" in said
+    assert "\n" not in said
+    assert "5ec4e7" not in said
+    assert "a1a1" not in said
+
+
+def test_an_encryption_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    said = refusal({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(tmp_path / "keys")})
+    assert "can't be read: No such file" in said

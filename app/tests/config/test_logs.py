@@ -5,9 +5,11 @@ import logging.config
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from config.logs import RequestIdMiddleware, logging_config, request_id
+from hardened_sessions import events
 
 ID = "0123456789abcdef0123456789abcdef"
 
@@ -36,6 +38,32 @@ def test_a_line_is_one_json_object(line) -> None:
     assert written["logger"] == "test"
     assert written["seconds"] == 1.5
     assert written["request_id"] is None
+
+
+def test_an_event_of_the_session_layer_carries_the_requests_id_and_what_it_knows(
+    capsys: pytest.CaptureFixture[str], rf: RequestFactory
+) -> None:
+    def view(request: object) -> HttpResponse:
+        events.emit("ended", "cached_db", "some-name", reason="signed out")
+        return HttpResponse()
+
+    logging.config.dictConfig(logging_config("INFO"))
+    try:
+        RequestIdMiddleware(view)(rf.get("/", headers={"X-Request-ID": ID}))
+    finally:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    written = json.loads(capsys.readouterr().err)
+    assert written.pop("time")
+    assert written == {
+        "level": "INFO",
+        "logger": "hardened_sessions",
+        "message": "session ended",
+        "request_id": ID,
+        "event": "ended",
+        "store": "cached_db",
+        "reason": "signed out",
+        "fingerprint": events.fingerprint("some-name"),
+    }
 
 
 def test_the_request_itself_is_never_written(line, rf: RequestFactory) -> None:

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from config.env import SESSION_BACKENDS
+from config.env import SESSION_BACKENDS, SessionLayer
 from engine.stores import (
     PROBES,
     StoreUnavailableError,
@@ -18,6 +19,7 @@ from engine.stores import (
 
 
 def test_every_backend_of_every_layer_has_its_probes() -> None:
+    assert tuple(PROBES) == get_args(SessionLayer)
     for probes in PROBES.values():
         assert tuple(probes) == SESSION_BACKENDS
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 from django.core.cache import caches
 from django.db import connection
+from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
@@ -27,6 +29,8 @@ PACKAGES = {
     "hardened": "hardened_sessions.backends",
 }
 
+COOKIE = "__Host-sessionid"
+
 type MakeSession = Callable[..., SessionBase]
 
 
@@ -38,6 +42,21 @@ TABLES = (
     "hardened_sessions_purgeposition",
     "auth_user",
 )
+
+
+class Browser:
+    """A client that keeps cookies; a view that fails is a 500."""
+
+    def __init__(self) -> None:
+        self.client = Client(raise_request_exception=False)
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path, secure=True)
+
+    @property
+    def cookie(self) -> str:
+        morsel = self.client.cookies.get(COOKIE)
+        return morsel.value if morsel is not None else ""
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +146,16 @@ def options(settings: Settings) -> Callable[..., None]:
     return change
 
 
+@pytest.fixture
+def browser(store: MakeSession) -> Browser:
+    """Return a browser whose user is signed in and has a counter of 1."""
+    get_user_model().objects.create_user("ada", password="p" * 20)
+    browser = Browser()
+    assert browser.get("/sign_in").status_code == 200
+    assert browser.get("/write").content == b"1"
+    return browser
+
+
 def rows() -> dict[str, str]:
     """Return what lies in Django's table: name to text."""
     with connection.cursor() as cursor:
@@ -144,9 +173,7 @@ def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
         table = cursor.fetchall()
         cursor.execute("SELECT * FROM hardened_sessions_change")
         feed_rows = cursor.fetchall()
-    decoded = [
-        signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table
-    ]
+    decoded = [signing.loads(text, salt=codec.SALT, serializer=JSONSerializer) for _, text in table]
     with redis_server.client() as client:
         keys = client.keys("*")
         values = [client.get(key) for key in keys]
@@ -158,3 +185,14 @@ def clear_caches() -> None:
     """Close the general caches' connections."""
     for cache in caches.all(initialized_only=True):
         cache.close()
+
+
+def layers(*, stock: str = "") -> Any:
+    """Parametrise over both layers; `stock` says what Django's own does instead."""
+    mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
+    return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
+
+
+def engines(*names: str) -> Any:
+    """Parametrise over some engines."""
+    return pytest.mark.parametrize("engine", names)

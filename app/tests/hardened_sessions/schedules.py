@@ -303,9 +303,9 @@ READS = ("SELECT", "GET", "MGET")
 
 
 @contextmanager
-def stepping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stepper]:
+def stepping(monkeypatch: pytest.MonkeyPatch, stepper: Stepper | None = None) -> Iterator[Stepper]:
     """Stop clients before each statement, Redis command and file operation."""
-    stepper = Stepper()
+    stepper = stepper or Stepper()
     statement, command = Database._run, RedisClient.call
     script, delete = RedisClient.script, RedisClient.delete_durably
 

@@ -8,50 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.db import connection
-from django.test import Client
 
-from tests.hardened_sessions.conftest import MakeSession
+from tests.hardened_sessions.conftest import Browser, engines, layers
 from tests.servers import Postgres, RedisServer
-
-COOKIE = "__Host-sessionid"
-
-
-def layers(*, stock: str = "") -> Any:
-    """Parametrise over both layers; `stock` says what Django's own does instead."""
-    mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
-    return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
-
-
-def engines(*names: str) -> Any:
-    """Parametrise over some engines."""
-    return pytest.mark.parametrize("engine", names)
-
-
-class Browser:
-    """A client that keeps cookies and counts time."""
-
-    def __init__(self) -> None:
-        self.client = Client(raise_request_exception=False)
-
-    def get(self, path: str) -> Any:
-        return self.client.get(path, secure=True)
-
-    @property
-    def cookie(self) -> str:
-        morsel = self.client.cookies.get(COOKIE)
-        return morsel.value if morsel is not None else ""
-
-
-@pytest.fixture
-def browser(store: MakeSession) -> Browser:
-    """Return a browser whose user is signed in and has a counter of 1."""
-    get_user_model().objects.create_user("ada", password="p" * 20)
-    browser = Browser()
-    assert browser.get("/sign_in").status_code == 200
-    assert browser.get("/write").content == b"1"
-    return browser
 
 
 def statuses(browser: Browser, *paths: str) -> list[int]:
@@ -317,67 +277,3 @@ def test_nothing_is_saved_over_the_stored_session(
     redis_server.go_on()
     time.sleep(1.5)
     assert browser.get("/read").content == b"1"
-
-
-# --- Folders --------------------------------------------------------------------------------------
-
-
-@layers(stock="the save is reported as done")
-@engines("file")
-def test_a_full_disk_is_an_error_and_never_a_success(
-    browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import errno
-    import os
-
-    real = os.fdopen
-
-    class Full:
-        """A file on a disk without room."""
-
-        def __init__(self, file: Any) -> None:
-            self.file = file
-
-        def __enter__(self) -> "Full":
-            return self
-
-        def __exit__(self, *error: object) -> None:
-            self.file.close()
-
-        def write(self, data: bytes) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def flush(self) -> None: ...
-
-    def fdopen(descriptor: int, *arguments: Any) -> Any:
-        file = real(descriptor, *arguments)
-        return Full(file) if "w" in "".join(map(str, arguments)) else file
-
-    write = os.write
-
-    def full(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fdopen", fdopen)
-    monkeypatch.setattr(os, "write", full)
-    answer = browser.get("/write")
-    monkeypatch.setattr(os, "write", write)
-    monkeypatch.setattr(os, "fdopen", real)
-    assert answer.status_code == 503
-    assert browser.get("/read").content == b"1"
-
-
-@layers(stock="an unreadable folder is taken for an absent session")
-@engines("file")
-def test_an_unwritable_folder_keeps_the_session(browser: Browser, settings: Any) -> None:
-    import os
-
-    cookie = browser.cookie
-    folder = settings.SESSION_FILE_PATH
-    os.chmod(folder, 0o000)
-    try:
-        assert browser.get("/write").status_code == 503
-        assert browser.cookie == cookie
-    finally:
-        os.chmod(folder, 0o700)
-    assert browser.get("/write").content == b"2"

@@ -22,7 +22,8 @@ BOTH = pytest.mark.parametrize(
     "layer",
     [
         pytest.param(
-            "stock", marks=pytest.mark.xfail(strict=True, reason="login() keeps the same user's key")
+            "stock",
+            marks=pytest.mark.xfail(strict=True, reason="login() keeps the same user's key"),
         ),
         "hardened",
     ],

@@ -6,8 +6,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from config.env import SessionBackend, SessionLayer
 from engine import stores
-from engine.stores import StoreUnavailableError
+from engine.stores import StoreUnavailableError, needed_probes
 
 
 @pytest.fixture
@@ -42,6 +43,41 @@ def test_not_ready_says_why(
     assert (answer.status_code, answer.content) == (503, b"Redis is down\n")
 
 
-def test_signed_cookies_need_no_store(client: Client, settings: Settings) -> None:
-    settings.ENV = replace(settings.ENV, session_backend="signed_cookies")
-    assert client.get("/health/ready").status_code == 200
+@pytest.mark.parametrize(
+    ("layer", "backend", "asked"),
+    [
+        ("hardened", "db", {"Postgres"}),
+        ("hardened", "cached_db", {"Postgres"}),
+        ("hardened", "cache", {"Redis"}),
+        ("hardened", "file", {"SESSION_FILE_PATH"}),
+        ("hardened", "signed_cookies", {"Postgres"}),
+        ("stock", "cached_db", {"Postgres", "Redis"}),
+        ("stock", "signed_cookies", set()),
+    ],
+)
+def test_ready_fails_exactly_where_a_store_is_away_that_the_engine_needs(
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    layer: SessionLayer,
+    backend: SessionBackend,
+    asked: set[str],
+) -> None:
+    settings.ENV = replace(settings.ENV, session_layer=layer, session_backend=backend)
+    probes = {"Postgres": "probe_postgres", "Redis": "probe_redis"}
+    probes["SESSION_FILE_PATH"] = "probe_folder"
+    failed = set()
+    for store, name in probes.items():
+
+        def away(store: str = store) -> None:
+            raise StoreUnavailableError(f"{store} is away")
+
+        real = getattr(stores, name)
+        needed = tuple(away if probe is real else lambda: None for probe in needed_probes())
+        with monkeypatch.context() as patch:
+            patch.setitem(stores.PROBES, layer, {backend: needed})
+            answer = client.get("/health/ready")
+        if answer.status_code == 503:
+            assert answer.content.decode() == f"{store} is away\n"
+            failed.add(store)
+    assert failed == asked

@@ -27,14 +27,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("when", choices=["once", "schedule"])
+        parser.add_argument(
+            "--max-seconds",
+            type=float,
+            help="end a run after the step in which this time is over; the next one goes on",
+        )
 
-    def handle(self, *args: Any, when: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, when: str, max_seconds: float | None = None, **options: Any
+    ) -> None:
         if when == "once":
-            if reason := clear():
+            if reason := clear(max_seconds):
                 raise CommandError(reason)
             return
         while True:
-            reason = clear()
+            reason = clear(max_seconds)
             due = next_run(
                 datetime.now(UTC),
                 settings.ENV.clearsessions_schedule,
@@ -49,10 +56,10 @@ class Command(BaseCommand):
             time.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
 
 
-def clear() -> str | None:
+def clear(max_seconds: float | None) -> str | None:
     """Clear once; return one line that says why it failed, if it did."""
     try:
-        clear_all()
+        clear_all(max_seconds)
     except AlreadyRunningError:
         return "another container is clearing; this one did nothing"
     except (DatabaseError, OSError) as error:
