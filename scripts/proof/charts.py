@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 
 matplotlib.use("svg")
-from matplotlib import pyplot  # noqa: E402 - after the choice of what to draw with
+from matplotlib import pyplot
 
 # Told apart by lightness too (Okabe and Ito's palette).
 COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#d55e00", "#009e73")

@@ -28,6 +28,9 @@ svg { max-width: 100%; height: auto } code { font-size: .9em }
 """
 
 
+VERDICT = {True: "<span class=met>met</span>", False: "<span class=missed>missed</span>"}
+
+
 def machine() -> dict[str, Any]:
     """Describe what was measured on; nothing that names it."""
     about = dict(
@@ -69,7 +72,8 @@ def page(result: dict[str, Any]) -> Iterator[str]:
     about = ", ".join(
         f"{name.replace('_', ' ')}: {value}" for name, value in result["machine"].items()
     )
-    yield f"<!doctype html><html lang=en><meta charset=utf-8><title>bench</title><style>{STYLE}</style>"
+    yield "<!doctype html><html lang=en><meta charset=utf-8><title>bench</title>"
+    yield f"<style>{STYLE}</style>"
     yield f"<h1>What a session costs</h1><p>{result['date']}. {html.escape(about)}.</p>"
     yield (
         "<p>Judge: processor time of nginx, app, Postgres and Redis together, microseconds a "
@@ -92,7 +96,7 @@ def page(result: dict[str, Any]) -> Iterator[str]:
 
 
 def table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
-    """Yield a table; a cell that is HTML already is a `Markup`."""
+    """Yield a table; what a cell holds is HTML already."""
     yield "<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"
     for row in rows:
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
@@ -109,7 +113,7 @@ def goals_table(result: dict[str, Any]) -> Iterator[str]:
                 html.escape(goal.what),
                 f"{goal.value:.2f}",
                 f"{'≥' if goal.at_least else '≤'} {goal.bound:g}",
-                f"<span class={'met' if goal.met else 'missed'}>{'met' if goal.met else 'missed'}</span>",
+                VERDICT[goal.met],
             )
             for goal in goals(result)
         ),
@@ -125,7 +129,7 @@ def engine_section(engine: str, found: dict[str, Any]) -> Iterator[str]:
     }
     yield charts.stacked_bars(f"{engine}: server CPU", "microseconds a request", bars, SERVERS)
     yield from table(
-        ("", "", *SERVERS, "CPU us", "× hardened", "req/s", "p50 ms", "p99 ms", "others", "noisy"),
+        ("", "", *SERVERS, "CPU us", "by hardened", "req/s", "p50 ms", "p99 ms", "others", "noisy"),
         (
             (
                 view,
@@ -154,7 +158,7 @@ def engine_section(engine: str, found: dict[str, Any]) -> Iterator[str]:
                 f"{at['postgres']:.2f}",
                 f"{at['redis']:.2f}",
                 " and ".join(map(str, STATED[engine][view])) if name == "hardened" else "",
-                "<br>".join(f"{n:.1f} × {html.escape(text)}" for n, text in at["statements"]),
+                "<br>".join(f"{n:.1f} {html.escape(text)}" for n, text in at["statements"]),
             )
             for view in VIEWS
             for name, views in found["trips"].items()
@@ -191,18 +195,8 @@ def purge_section(found: dict[str, Any]) -> Iterator[str]:
         for when in ("before", "during")
     }
     yield charts.bars("p99 of writes at a steady pace", "milliseconds", p99)
-    head = (
-        "",
-        "s",
-        "WAL MB",
-        "longest statement ms",
-        "p99 before",
-        "p99 during",
-        "ratio",
-        "longest",
-    )
     yield from table(
-        head,
+        ("", "s", "WAL MB", "longest ms", "p99 before", "p99 during", "ratio", "longest"),
         (
             (
                 name,

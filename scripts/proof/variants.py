@@ -53,7 +53,7 @@ VARIANTS = {
     )
 }
 
-# The hardened layer's additions to Django's table, which Django's own engines are to have no part in.
+# Without what the hardened layer adds to the table, for Django's own engines.
 AS_DJANGO_MADE_IT = """
 DROP TRIGGER IF EXISTS hardened_sessions_deleted ON django_session;
 DROP TRIGGER IF EXISTS hardened_sessions_truncated ON django_session;
@@ -120,7 +120,8 @@ class Site(Stack):
 
     def mint(self, number: int) -> None:
         """Give the client that many signed-in sessions."""
-        if self.sql(f"SELECT count(*) FROM auth_user WHERE username = '{USER}'") == "0":
+        users = self.sql("SELECT username FROM auth_user").splitlines()
+        if USER not in users:
             self.manage("demo_user", "add", USER)
         data = json.dumps(DATA)
         cookies = self.manage("mint_sessions", str(number), f"--user={USER}", f"--data={data}")

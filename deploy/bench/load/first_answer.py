@@ -18,7 +18,7 @@ while time.monotonic() < end:
     try:
         connection.request("GET", path)
         if connection.getresponse().status == 200:
-            print(time.monotonic())
+            sys.stdout.write(f"{time.monotonic()}\n")
             sys.exit()
     except OSError:
         pass

@@ -18,4 +18,4 @@ while time.monotonic() < end:
     with socket.create_connection((host, port), timeout=5) as plain:
         context.wrap_socket(plain, server_hostname=host).close()
     number += 1
-print(number)
+sys.stdout.write(f"{number}\n")

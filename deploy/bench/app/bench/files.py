@@ -60,7 +60,8 @@ def clear() -> None:
     engine.SessionStore.clear_expired()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     left = sessions(folder)
-    print(json.dumps({"removed": before - left, "left": left, "cpu": cpu, "wall": wall}))
+    found = {"removed": before - left, "left": left, "cpu": cpu, "wall": wall}
+    sys.stdout.write(f"{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from config.logs import logging_config
 _env = load()
 
 wsgi_app = "config.wsgi"
-bind = "0.0.0.0:8000"  # noqa: S104 - nothing publishes the port
+bind = "0.0.0.0:8000"  # nothing publishes the port
 workers = 2 * ceil(_env.app_cpus) + 1
 forwarded_allow_ips = "*"
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the root filesystem is read-only

@@ -1,9 +1,9 @@
 """The project's addresses, and those that are measured."""
 
-from config.urls import urlpatterns as project
 from django.urls import path
 
 from bench import views
+from config.urls import urlpatterns as project
 
 urlpatterns = [
     *project,
