@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,10 +19,12 @@ class Plan:
     """How much is measured."""
 
     engines: tuple[str, ...]
+    peer_engines: tuple[str, ...]  # those that run with the peers too
     variants: tuple[str, ...]
     sessions: int
     rounds: int
     seconds: float
+    purge_engine: str  # under which the table is cleared
     rows: int  # that are not expired; as many again are
     sizes: tuple[int, ...]  # of the table, at which a request's cost is measured
     files: int
@@ -33,21 +36,24 @@ def say(text: str) -> None:
     print(f"==> {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def carry_out(plan: Plan) -> Result:
-    """Measure all of it."""
+def carry_out(plan: Plan) -> Iterator[Result]:
+    """Measure all of it; yield what is known after each part."""
     result: Result = {"plan": asdict(plan), "engines": {}}
     say(f"building {', '.join(plan.variants)}")
     with sites(plan.variants) as made:
-        for engine in plan.engines:
-            say(f"{engine}: starting")
-            start(made, engine, plan.sessions)
-            result["engines"][engine] = measure_engine(made, plan)
-        layers = {name: made[name] for name in ("hardened", "stock") if name in made}
+        layers = {name: site for name, site in made.items() if not site.variant.peer}
         if plan.rows:
             result["purge"] = measure_purge(layers, plan)
+            yield result
         if plan.files:
             result["files"] = measure_files(layers, plan)
-    return result
+            yield result
+        for engine in plan.engines:
+            chosen = made if engine in plan.peer_engines else layers
+            say(f"{engine}: starting {', '.join(chosen)}")
+            start(chosen, engine, plan.sessions)
+            result["engines"][engine] = measure_engine(chosen, plan)
+            yield result
 
 
 def start(made: dict[str, Site], engine: str, sessions: int) -> None:
@@ -64,7 +70,7 @@ def measure_engine(made: dict[str, Site], plan: Plan) -> Result:
     trips_of = {
         name: {view: asdict(trips.count(site, view)) for view in rounds.VIEWS}
         for name, site in made.items()
-        if site.variant.name in ("hardened", "stock")
+        if not site.variant.peer
     }
     say(f"{engine}: {plan.rounds} rounds of {len(made)} variants, {plan.seconds:.0f} s a sample")
     updates = {name: updates_of(site) for name, site in made.items()}
@@ -127,9 +133,8 @@ def hot_share(before: tuple[int, int], after: tuple[int, int]) -> float | None:
 
 def measure_purge(layers: dict[str, Site], plan: Plan) -> Result:
     """Measure the table's growth, and then its clearing, by each layer."""
-    if any(site.engine not in ("db", "cached_db") for site in layers.values()):
-        say("clearing a large table: starting")
-        start(layers, "db", plan.sessions)
+    say("clearing a large table: starting")
+    start(layers, plan.purge_engine, plan.sessions)
     result: Result = {"rows": plan.rows, "sizes": {}}
     filled = 0
     for size in plan.sizes:
@@ -143,6 +148,7 @@ def measure_purge(layers: dict[str, Site], plan: Plan) -> Result:
         say(f"{name}: {plan.rows:,} expired rows of {2 * plan.rows:,}")
         purge.fill(site, filled + 1, 2 * plan.rows)
         result[name] = purge.clear(site).as_json()
+        site.sql("TRUNCATE django_session")  # what comes next starts from a small table again
     return result
 
 

@@ -1,0 +1,127 @@
+"""What the benchmarks' own arithmetic and command line do, without a stack."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from proof import cgroups, goals, load, report, rounds, trips
+from proof.bench import QUICK, plan_of, surprises
+from stack import ROOT, StackError
+
+
+def taken(cpu: float, foreign: float = 0.0) -> load.Sample:
+    """Return a sample of that cost."""
+    return load.Sample(100, 1.0, 1.0, 2.0, 3.0, {"app": cpu}, foreign)
+
+
+def test_a_ratio_is_taken_within_each_round_first() -> None:
+    table = {
+        ("hardened", "read"): rounds.Series([taken(100), taken(400), taken(100)]),
+        ("stock", "read"): rounds.Series([taken(200), taken(800), taken(900)]),
+    }
+    assert rounds.ratio(table, "read", "stock", "hardened") == 2
+    assert table["stock", "read"].median("cpu_total") == 800
+
+
+def test_a_noisy_sample_is_taken_again_and_the_quietest_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    samples = iter([taken(3, foreign=0.5), taken(2, foreign=0.2), taken(1, foreign=0.3)])
+    monkeypatch.setattr(rounds, "sample", lambda *arguments: next(samples))
+    found = rounds.quiet_sample(None, "read", 1, repeats=1)  # type: ignore[arg-type]
+    assert [one.cpu_total for one in found] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        '{"requests": 9, "microseconds": 1, "p50": 1, "p99": 1, "longest": 1, "refused": 1, "broken": 0}',
+        '{"requests": 9, "microseconds": 1, "p50": 1, "p99": 1, "longest": 1, "refused": 0, "broken": 2}',
+        '{"requests": 0, "microseconds": 1, "p50": 1, "p99": 1, "longest": 1, "refused": 0, "broken": 0}',
+        "unable to connect",
+    ],
+)
+def test_a_run_with_a_failed_request_is_no_sample(output: str) -> None:
+    with pytest.raises(StackError):
+        load.parse(output)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_either_version_of_control_groups_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    proc, sys = tmp_path / "proc", tmp_path / "sys"
+    monkeypatch.setattr(cgroups, "PROC", proc)
+    monkeypatch.setattr(cgroups, "SYS", sys)
+    (proc / "7").mkdir(parents=True)
+    if version == 2:
+        group = sys / "docker/abc"
+        group.mkdir(parents=True)
+        (sys / "cgroup.controllers").write_text("cpu memory\n")
+        (proc / "7/cgroup").write_text("0::/docker/abc\n")
+        (group / "cpu.stat").write_text("usage_usec 2500000\nuser_usec 1\n")
+        (group / "memory.stat").write_text("anon 4096\nfile 9\n")
+    else:
+        (proc / "7/cgroup").write_text("5:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n")
+        for controller in ("cpuacct", "memory"):
+            (sys / controller / "docker/abc").mkdir(parents=True)
+        (sys / "cpuacct/docker/abc/cpuacct.usage").write_text("2500000000\n")
+        (sys / "memory/docker/abc/memory.stat").write_text("cache 1\nrss 1\ntotal_rss 4096\n")
+    assert cgroups.cpu_seconds(7) == 2.5
+    assert cgroups.memory_bytes(7) == 4096
+
+
+def test_a_process_that_is_not_here_is_said_to_be_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    with pytest.raises(StackError, match="is Docker on this machine"):
+        cgroups.cpu_seconds(7)
+
+
+@pytest.mark.parametrize(
+    ("postgres", "redis", "differs"),
+    [(1.02, 2.03, False), (2.0, 2.0, True), (1.0, 1.0, True), (0.5, 2.0, True)],
+)
+def test_other_round_trips_than_stated_are_noticed(
+    postgres: float, redis: float, differs: bool
+) -> None:
+    assert trips.STATED["cached_db"]["write"] == (1, 2)
+    views = {"write": {"postgres": postgres, "redis": redis, "statements": []}}
+    result = {"engines": {"cached_db": {"trips": {"hardened": views}}}}
+    assert bool(surprises(result)) is differs
+
+
+def test_the_committed_report_is_made_of_its_numbers() -> None:
+    folder = ROOT / "deploy/reports"
+    result = json.loads((folder / "bench.json").read_text())
+    assert [goal["what"] for goal in result["goals"]] == [goal.what for goal in goals.goals(result)]
+    text = (folder / "bench.html").read_text()
+    assert result["date"] in text
+    assert "http" not in text.replace("http://www.w3.org/", "").replace(
+        "http://purl.org/", ""
+    ).replace("http://creativecommons.org/", "").replace("https://matplotlib.org/", "")
+    assert "\n".join(report.page(result)).startswith(text[:60])
+
+
+def test_an_unknown_engine_is_refused_in_one_line() -> None:
+    done = subprocess.run(
+        [ROOT / ".venv/bin/python", "-m", "proof.bench", "--engine", "memcached"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "'memcached'" in done.stderr.splitlines()[-1]
+    assert "cached_db" in done.stderr.splitlines()[-1]
+
+
+def test_one_engine_leaves_out_what_other_engines_need() -> None:
+    plan, _ = plan_of(["--quick", "--engine", "file"])
+    assert plan.engines == ("file",)
+    assert plan.rows == 0
+    assert plan.variants == QUICK.variants
