@@ -51,12 +51,11 @@ def options() -> Options:
             raise ImproperlyConfigured(
                 f"HARDENED_SESSIONS[{name!r}] is {given[name]!r}; it may be {', '.join(words)}"
             )
-    return Options(
-        **{
-            known[name]: tuple(value) if isinstance(value, list) else value
-            for name, value in given.items()
-        }
-    )
+    values: dict[str, Any] = {
+        known[name]: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+    }
+    return Options(**values)
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:
