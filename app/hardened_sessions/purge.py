@@ -145,12 +145,16 @@ class FilePurge:
         from hardened_sessions.session import HardenedSession
 
         storage = FileStorage(HardenedSession().serializer())
-        progress, now, prefix = Progress("file", 0, 0), time.time(), settings.SESSION_COOKIE_NAME
+        now, prefix = time.time(), settings.SESSION_COOKIE_NAME
+        # Names alone: cheap beside the looks at them that follow.
+        with os.scandir(folder()) as entries:
+            progress = Progress("file", 0, sum(entry.name.startswith(prefix) for entry in entries))
         with os.scandir(folder()) as entries:
             for entry in entries:
                 if not entry.name.startswith(prefix):
                     continue
-                progress.done = progress.total = progress.done + 1
+                progress.done += 1
+                progress.total = max(progress.total, progress.done)  # some came meanwhile
                 name, mark, _ = entry.name[len(prefix) :].partition("_out_")
                 with suppress(FileNotFoundError):
                     if mark:
@@ -161,6 +165,7 @@ class FilePurge:
                         progress.removed += storage.remove_expired(name)
                 if progress.done % FILES == 0:
                     yield progress
+        progress.total = progress.done
         yield progress
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -126,6 +127,22 @@ def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_layers_own_command_ends_among_the_files_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(purge, "FILES", 2)
+    files(live=0, expired=5)
+    call_command("clearsessions", "--max-seconds", "0")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "file 2 of 5: 2 sessions removed",
+        "time is over: the next run goes on from here",
+    ]
+    assert len([path for path in folder.iterdir() if path.is_file()]) == 3
+    call_command("clearsessions")
+    assert not [path for path in folder.iterdir() if path.is_file()]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_feed_stays_small_with_either_layer(layer: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -169,7 +186,8 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
         slept.append(seconds)
         raise StopLoopError
 
-    monkeypatch.setattr(clear_expired.time, "sleep", sleep)  # type: ignore[attr-defined]
+    # The command's own: other threads sleep on.
+    monkeypatch.setattr(clear_expired, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(health, "MARK", tmp_path / "mark")
     return slept
 
