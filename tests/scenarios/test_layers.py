@@ -122,6 +122,7 @@ def test_sessions_are_encrypted_at_rest_where_a_key_is_given(
 ) -> None:
     key = stack.folder / "deploy" / "secrets" / "session_encryption_key"
     moving("cache", {})
+    stack.redis("FLUSHALL")
     visitor.visit()
     assert "visits" in stored(stack)
     key.write_text(f"{'1f' * 32}\n")
