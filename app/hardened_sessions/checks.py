@@ -14,6 +14,8 @@ from hardened_sessions.conf import Options, options
 
 PACKAGE = "hardened_sessions.backends."
 
+PSYCOPG_MIN_SIZE = 4  # psycopg_pool's default, which is also its default max_size
+
 LONGEST_WAIT = 1.0  # seconds a request may wait for the general cache's Redis
 
 
@@ -21,6 +23,11 @@ def engine() -> str | None:
     """Return the layer's engine in use, by its last word, or None."""
     name = settings.SESSION_ENGINE
     return name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else None
+
+
+def uses_database() -> bool:
+    """Return whether the engine in use asks the database."""
+    return engine() in ("db", "cached_db", "signed_cookies")
 
 
 def uses_redis() -> bool:
@@ -44,6 +51,21 @@ def readable() -> Options | None:
         return options()
     except ImproperlyConfigured:
         return None
+
+
+@register(Tags.security)
+def check_encryption(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> Iterable[CheckMessage]:
+    """Nothing is encrypted while Django's own engines may have to read it."""
+    known = readable()
+    if engine() and known and known.encryption_keys and known.keys == "read":
+        yield Error(
+            'Sessions are encrypted while HARDENED_SESSIONS["KEYS"] is "read": workers of '
+            "Django's own engine would take each for an empty one.",
+            hint='ENCRYPTION_KEYS may follow once KEYS is "hash" in every worker.',
+            id="hardened_sessions.E013",
+        )
 
 
 @register(Tags.security)
@@ -92,6 +114,18 @@ def check_cookie_name(
     )
 
 
+def locations(alias: str) -> list[str]:
+    """Return the cache's servers."""
+    location = settings.CACHES.get(alias, {}).get("LOCATION") or []
+    return [location] if isinstance(location, str) else list(location)
+
+
+def is_redis(alias: str) -> bool:
+    """Return whether the cache is one that Redis commands can be sent to."""
+    servers = locations(alias)
+    return bool(servers) and servers[0].startswith(("redis://", "rediss://", "unix://"))
+
+
 @register(Tags.caches)
 def check_alias(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """The session alias is one Redis server of its own."""
@@ -102,8 +136,14 @@ def check_alias(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
     if cache is None:
         yield Error(f"CACHES has no {alias!r}.", id="hardened_sessions.E005")
         return
-    location = cache.get("LOCATION") or []
-    servers = [location] if isinstance(location, str) else list(location)
+    servers = locations(alias)
+    if not is_redis(alias):
+        yield Error(
+            f"The cache {alias!r} is no Redis.",
+            hint="Its LOCATION may be redis://, rediss:// or unix:// and a server.",
+            id="hardened_sessions.E005",
+        )
+        return
     if len(servers) != 1 or "," in servers[0]:
         yield Error(
             f"The cache {alias!r} has {len(servers)} servers: a replica that lags would not know "
@@ -149,7 +189,7 @@ def check_database(
 ) -> Iterable[CheckMessage]:
     """The database can do what the layer's statements ask, and has a connection for each thread."""
     known = readable()
-    if engine() is None or known is None or known.database not in (databases or []):
+    if not uses_database() or known is None or known.database not in (databases or []):
         return
     from hardened_sessions.database import database
 
@@ -166,12 +206,33 @@ def check_database(
             hint="PostgreSQL has one.",
             id="hardened_sessions.W002",
         )
+    yield from check_pool(connection.settings_dict.get("OPTIONS", {}).get("pool"), known.threads)
+
+
+def check_pool(pool: Any, threads: int | None) -> Iterable[CheckMessage]:
+    """A thread that waits for a pooled connection waits for longer than any hung server."""
+    if not pool:
+        return  # a connection for each thread
+    given = pool if isinstance(pool, dict) else {}
+    largest = given.get("max_size") or given.get("min_size", PSYCOPG_MIN_SIZE)
+    if threads is None:
+        yield Warning(
+            f"Whether the pool's {largest} connections are enough is unverified.",
+            hint='HARDENED_SESSIONS["THREADS"] may hold the number of threads a process.',
+            id="hardened_sessions.W004",
+        )
+    elif largest < threads:
+        yield Error(
+            f"The pool has {largest} connections for {threads} threads: the others would wait.",
+            hint=f"The pool's max_size may be {threads}.",
+            id="hardened_sessions.E012",
+        )
 
 
 @register(Tags.caches, deploy=True)
 def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """Redis evicts nothing, and keeps what it confirmed where it is the only authority."""
-    if not uses_redis() or settings.SESSION_CACHE_ALIAS not in settings.CACHES:
+    if not uses_redis() or not is_redis(settings.SESSION_CACHE_ALIAS):
         return
     from hardened_sessions.redis_client import redis_client
 

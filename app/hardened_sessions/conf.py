@@ -11,6 +11,8 @@ from django.core.signals import setting_changed
 Keys = Literal["read", "hash"]
 Conflicts = Literal["merge", "strict"]
 
+ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -27,8 +29,12 @@ class Options:
     database: str = "default"
     # A cookie of this name is taken where the new one is absent, and replaced at once.
     old_cookie_name: str | None = None
-    # Engines that ran before, whose expired sessions `clearsessions` removes as well.
+    # Engines that ran before, whose expired sessions `clearsessions` removes as well; each as in
+    # SESSION_ENGINE, or by its last word.
     previous_engines: tuple[str, ...] = ()
+    # How many threads of a process serve requests, for the check that a connection pool has one
+    # for each; None leaves that unverified.
+    threads: int | None = None
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 
@@ -50,6 +56,12 @@ def options() -> Options:
         if given.get(name, words[0]) not in words:
             raise ImproperlyConfigured(
                 f"HARDENED_SESSIONS[{name!r}] is {given[name]!r}; it may be {', '.join(words)}"
+            )
+    for name in given.get("PREVIOUS_ENGINES", ()):
+        if name.rpartition(".")[2] not in ENGINES:
+            raise ImproperlyConfigured(
+                f"HARDENED_SESSIONS['PREVIOUS_ENGINES'] has {name!r}; it may have "
+                f"{', '.join(ENGINES)}"
             )
     values: dict[str, Any] = {
         known[name]: tuple(value) if isinstance(value, list) else value

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +12,9 @@ from django.contrib.sessions.models import Session
 from django.db import connections, transaction
 from django.utils import timezone
 
-from hardened_sessions import bounds
+from hardened_sessions import bounds, keys
 from hardened_sessions.conf import options
+from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import PurgePosition, RevokedCookie
 
 PAGES = 1000  # a step of rows: 8 MB
@@ -71,7 +71,9 @@ class RowPurge:
             return
         table = self.quoted(Session)
         position, _ = PurgePosition.objects.using(options().database).get_or_create(pk=1)
-        progress = Progress("page", position.page, self.pages(table))
+        pages = self.pages(table)
+        # A table that has shrunk since may end before that page.
+        progress = Progress("page", position.page if position.page < pages else 0, pages)
         while progress.done < progress.total:
             end = progress.done + PAGES
             progress.removed += self.delete(
@@ -140,33 +142,48 @@ class FilePurge:
     """
 
     def steps(self) -> Iterator[Progress]:
-        """Look at some files a step."""
-        from hardened_sessions.backends.file import FileStorage, folder
+        """Look at some files a step; what could not be removed is raised at the end."""
+        from hardened_sessions.backends.file import NAME, FileStorage, folder, looks_live
         from hardened_sessions.session import HardenedSession
 
         storage = FileStorage(HardenedSession().serializer())
-        now, prefix = time.time(), settings.SESSION_COOKIE_NAME
-        # Names alone: cheap beside the looks at them that follow.
+        progress, prefix = Progress("file", 0, 0), settings.SESSION_COOKIE_NAME
+        failure: Exception | None = None
+        if not (folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
+            yield progress  # the engine that ran before left nothing
+            return
+        # Names alone: cheap beside the looks at the files that follow.
         with os.scandir(folder()) as entries:
-            progress = Progress("file", 0, sum(entry.name.startswith(prefix) for entry in entries))
+            progress.total = sum(entry.name.startswith(prefix) for entry in entries)
         with os.scandir(folder()) as entries:
             for entry in entries:
                 if not entry.name.startswith(prefix):
                     continue
+                name, mark, _ = entry.name[len(prefix) :].partition("_out_")
+                if not (NAME.fullmatch(name) or keys.is_key(name)):
+                    continue  # somebody else's
                 progress.done += 1
                 progress.total = max(progress.total, progress.done)  # some came meanwhile
-                name, mark, _ = entry.name[len(prefix) :].partition("_out_")
-                with suppress(FileNotFoundError):
+                try:
                     if mark:
                         # Its modification time may be the expiry that it was to have.
-                        if entry.stat().st_ctime < now - ORPHAN_SECONDS:
+                        if entry.stat().st_ctime < time.time() - ORPHAN_SECONDS:
                             Path(entry.path).unlink()
-                    elif entry.stat().st_mtime < now:
+                    elif not looks_live(name, entry.stat()):
                         progress.removed += storage.remove_expired(name)
+                except FileNotFoundError:
+                    pass  # somebody else was first
+                except SessionUnavailableError as error:
+                    failure = error  # the others still go
+                except OSError as error:
+                    # Without the file's name, which may be a key.
+                    failure = SessionUnavailableError("file", error.strerror or "failed")
                 if progress.done % FILES == 0:
                     yield progress
         progress.total = progress.done
         yield progress
+        if failure is not None:
+            raise failure
 
 
 def purges(engine: str) -> list[Purge]:

@@ -53,6 +53,8 @@ class FileStorage:
                     with self.path(name).open("rb") as file:
                         value, modified = file.read(), os.fstat(file.fileno()).st_mtime
                 except FileNotFoundError:
+                    if not folder().is_dir():
+                        raise  # it is gone with all sessions, so this one may be there
                     continue
             stored = self.decoded(name, value, modified)
             if stored is not None:
@@ -131,7 +133,11 @@ class FileStorage:
             if self.held(stored.name) != stored.payload:
                 return None
             written = self.write(name, draft)
-            self.write(former, pointer)
+            try:
+                self.write(former, pointer)
+            except BaseException:
+                self.path(name).unlink()
+                raise
             if former != stored.name:
                 self.path(stored.name).unlink(missing_ok=True)
             return written
@@ -150,21 +156,20 @@ class FileStorage:
         return held
 
     def remove_expired(self, name: str) -> bool:
-        """Delete a file whose time is over; return whether it was."""
-        with failing_as_unavailable():
-            if keys.is_key(name):
-                # By Django's own engine: it can't be over before its age is.
-                age = settings.SESSION_COOKIE_AGE
-                if self.path(name).stat().st_mtime + age > time.time():
-                    return False
-            elif not NAME.fullmatch(name):
+        """Delete a file whose time is over; return whether it was.
+
+        By its modification time, and by what it says itself where that can be read: whoever copies
+        a file may change its time.
+        """
+        with failing_as_unavailable(), suppress(FileNotFoundError), locked(name):
+            if looks_live(name, self.path(name).stat()):
                 return False
-            with locked(name):
-                stored = self.fetch((name,))
-                if stored is None or stored.live:
-                    return False
-                self.path(name).unlink(missing_ok=True)
-                return True
+            stored = self.fetch((name,))
+            if stored is not None and stored.live:
+                return False
+            self.path(name).unlink()
+            return True
+        return False
 
     def held(self, name: str) -> bytes | None:
         """Return the file's content, or None where there is none."""
@@ -191,6 +196,13 @@ class FileStorage:
                 Path(temporary).unlink()
             raise
         return Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+
+
+def looks_live(name: str, status: os.stat_result) -> bool:
+    """Return whether a file can't have expired yet, by its modification time."""
+    # Of a file by Django's own engine that is when it was saved.
+    age = settings.SESSION_COOKIE_AGE if keys.is_key(name) else 0
+    return status.st_mtime + age > time.time()
 
 
 def folder() -> Path:

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from hardened_sessions.conf import options as layer_options
+from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.purge import Progress, Purge, purges
 
 SHOW_SECONDS = 1.0
@@ -27,13 +29,20 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, max_seconds: float | None, **options: Any) -> None:
         engine = settings.SESSION_ENGINE
-        names = dict.fromkeys([engine.rpartition(".")[2], *layer_options().previous_engines])
+        names = dict.fromkeys(
+            name.rpartition(".")[2] for name in (engine, *layer_options().previous_engines)
+        )
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
         wanted = {type(purge): purge for name in names for purge in purges(name)}
         if not wanted and not engine.startswith("hardened_sessions."):
             self.clear_other(engine)
         for purge in wanted.values():
-            if not self.purge(purge, deadline, options["verbosity"]):
+            try:
+                done = self.purge(purge, deadline, options["verbosity"])
+            except (SessionUnavailableError, OSError, OperationalError) as error:
+                reason = str(error).partition("\n")[0]
+                raise CommandError(f"{reason}; the next run goes on from there") from error
+            if not done:
                 self.stdout.write("time is over: the next run goes on from here")
                 return
 
