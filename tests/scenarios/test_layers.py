@@ -118,11 +118,14 @@ def test_djangos_own_engines_still_serve(
 
 
 def test_sessions_are_encrypted_at_rest_where_a_key_is_given(
-    stack: Stack, moving: Callable[[str, dict[str, str]], None], visitor: Visitor
+    stack: Stack,
+    moving: Callable[[str, dict[str, str]], None],
+    new_visitor: Callable[[], Visitor],
 ) -> None:
     key = stack.folder / "deploy" / "secrets" / "session_encryption_key"
     moving("cache", {})
     stack.redis("FLUSHALL")
+    visitor = new_visitor()
     visitor.visit()
     assert "visits" in stored(stack)
     key.write_text(f"{'1f' * 32}\n")
