@@ -93,7 +93,9 @@ def decode_row(name: str, text: str, expires: float, serializer: Serializer) -> 
 
 def as_class(serializer: Serializer) -> type[Serializer]:
     """Return the class that `signing` wants, of an instance or a class."""
-    return serializer if isinstance(serializer, type) else type(serializer)
+    given: Any = serializer
+    wanted: type[Serializer] = given if isinstance(given, type) else type(given)
+    return wanted
 
 
 def serializer_of(session: SessionBase) -> Serializer:

@@ -57,7 +57,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
             return conflict(error)
         return None
 
-    def process_response(
+    def process_response(  # type: ignore[override]
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         """Save the session where it changed, and set or delete its cookie."""

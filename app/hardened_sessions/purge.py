@@ -183,9 +183,10 @@ class FilePurge:
 
 def purges(engine: str) -> list[Purge]:
     """Return what an engine's expired sessions are removed from, by the engine's last word."""
-    return {
+    known: dict[str, list[Purge]] = {
         "db": [RowPurge()],
         "cached_db": [RowPurge()],
         "file": [FilePurge()],
         "signed_cookies": [RowPurge()],
-    }.get(engine, [])
+    }
+    return known.get(engine, [])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -140,3 +141,12 @@ def pool(alias: str, arguments: dict[str, Any]) -> ConnectionPool:
 def redis_client() -> RedisClient:
     """Return the one client of this process."""
     return RedisClient(settings.SESSION_CACHE_ALIAS)
+
+
+def forget(*, setting: str, **kwargs: Any) -> None:
+    """Connect anew after a test changed the settings."""
+    if setting in ("CACHES", "SESSION_CACHE_ALIAS"):
+        redis_client.cache_clear()
+
+
+setting_changed.connect(forget)

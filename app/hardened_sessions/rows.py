@@ -77,7 +77,7 @@ class Rows:
         "AND current_setting('transaction_isolation') = 'read committed'"
     )
 
-    def after_commit(self, then: Callable[[], None]) -> None:
+    def after_commit(self, then: Callable[[], object]) -> None:
         """Do something once what was written is there for everybody."""
         if self.database.connection.in_atomic_block:
             transaction.on_commit(then, using=self.database.alias)
@@ -109,7 +109,8 @@ class Rows:
         """
         text = self.encoded(name, draft)
         horizon = stored.notes.get(HORIZON, 0.0)
-        changes, values = ["session_data = %s"], [text]
+        changes = ["session_data = %s"]
+        values: list[Any] = [text]
         if name != stored.name:
             changes, values = [*changes, "session_key = %s"], [*values, name]
         if not draft.expires <= horizon <= draft.expires + 2 * slack(draft):

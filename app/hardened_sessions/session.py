@@ -8,7 +8,8 @@ request asks again, and the middleware answers 503 whatever the view made of it.
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -79,6 +80,11 @@ class HardenedSession(SessionBase):
         self.cleared = False
         self.rotated = False
         self.rotation_pending = False
+
+    if TYPE_CHECKING:  # of SessionBase, whose stubs lack it
+        _session: Data
+
+        def _get_session(self, no_load: bool = False) -> Data: ...
 
     key_salt = codec.SALT
 
@@ -334,7 +340,7 @@ class HardenedSession(SessionBase):
         if session_key is None and self.stored is not None:
             names = tuple(dict.fromkeys((*names, self.stored.name)))
         for _ in range(LONGEST_CHAIN):
-            held = self.asked(lambda wanted=names: self.storage.remove(wanted))
+            held = self.asked(partial(self.storage.remove, names))
             for stored in held:
                 events.emit("ended", self.store, stored.name)
             names = tuple(stored.pointer.target for stored in held if stored.pointer)

@@ -12,7 +12,25 @@ from stack import ENGINES, Stack
 
 VISITS = re.compile(r'data-visits="(\d+)"')
 SESSION_COOKIE = "__Host-sessionid"
+SIGN_OUT_SECONDS = 2  # what the hardened layer promises
 PASSWORD = re.compile(r"^\S{24}$", re.MULTILINE)
+
+
+LAYERS = ("hardened", "stock")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--layer",
+        choices=LAYERS,
+        default=LAYERS[0],
+        help="the session layer that the stack runs with (default: %(default)s)",
+    )
+    parser.addoption(
+        "--record",
+        action="store_true",
+        help="write what is found into app/lab/outages.json, in place of comparing",
+    )
 
 
 class Visitor:
@@ -65,9 +83,17 @@ class Visitor:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def layer(request: pytest.FixtureRequest) -> str:
+    """Return the session layer that the stack runs with."""
+    name: str = request.config.getoption("--layer")
+    return name
+
+
+@pytest.fixture(scope="session")
+def stack(layer: str) -> Iterator[Stack]:
     """Return the project, from a copy of the clone, with its image built and nothing started."""
     stack = Stack("test")
+    stack.settings["SESSION_LAYER"] = layer
     stack.create()
     yield stack
     stack.destroy()
@@ -118,17 +144,31 @@ def visitor(new_visitor: Callable[[], Visitor]) -> Visitor:
 
 
 @pytest.fixture
-def user(stack: Stack) -> Iterator[tuple[str, str]]:
+def users(stack: Stack) -> Iterator[Callable[[], tuple[str, str]]]:
+    """Return what makes a user, by name and password, who exists for this scenario only."""
+    names: list[str] = []
+
+    def make() -> tuple[str, str]:
+        names.append(f"user-{time.monotonic_ns()}")
+        (app,) = [c for c in stack.containers() if "-app-" in c["Name"] and c["State"]["Running"]][
+            :1
+        ]
+        service = app["Config"]["Labels"]["com.docker.compose.service"]
+        command = ["python", "manage.py", "demo_user"]
+        output = stack.execute(service, *command, "add", names[-1])
+        password = PASSWORD.search(output)
+        assert password, output
+        return names[-1], password[0]
+
+    yield make
+    for name in names:
+        stack.sql(f"DELETE FROM auth_user WHERE username = '{name}'")
+
+
+@pytest.fixture
+def user(users: Callable[[], tuple[str, str]]) -> tuple[str, str]:
     """Return the name and the password of a user who exists for this scenario only."""
-    name = f"user-{time.monotonic_ns()}"
-    (app,) = [c for c in stack.containers() if "-app-" in c["Name"] and c["State"]["Running"]][:1]
-    service = app["Config"]["Labels"]["com.docker.compose.service"]
-    command = ["python", "manage.py", "demo_user"]
-    output = stack.execute(service, *command, "add", name)
-    password = PASSWORD.search(output)
-    assert password, output
-    yield name, password[0]
-    stack.sql(f"DELETE FROM auth_user WHERE username = '{name}'")
+    return users()
 
 
 def trust(stack: Stack) -> ssl.SSLContext:

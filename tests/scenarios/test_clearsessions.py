@@ -33,8 +33,9 @@ from django.contrib.sessions.backends import db, file
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 Session.objects.all().delete()
-for name in os.listdir(settings.SESSION_FILE_PATH):
-    os.unlink(os.path.join(settings.SESSION_FILE_PATH, name))
+for entry in os.scandir(settings.SESSION_FILE_PATH):
+    if entry.is_file():
+        os.unlink(entry.path)
 for backend in (db, file):
     for number in range(5):
         store = backend.SessionStore()

@@ -130,6 +130,8 @@ def test_the_operators_own_secrets_are_used(cache_site: Stack, given: Path) -> N
         ("database_app_password", b"with a blank in the middle", "holds a blank"),
         ("database_owner_password", b"\xff" * 20, "is not ASCII text"),
         ("secret_key_fallbacks", b"k" * 60 + b"\nshort\n", "has 5 characters"),
+        ("session_encryption_key", b"5ec4e7" * 11, "is not 64 hexadecimal digits"),
+        ("session_encryption_key", b"", "holds no key; it may hold one a line"),
         ("postgres_superuser_password", None, "can't be read: Is a directory"),
         ("secret-key", b"k" * 60, "is no secret of this stack; its name may be secret_key, "),
     ],

@@ -5,6 +5,8 @@ is believed for `bounds.TRUST` and nothing is decided after that.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.core.cache import caches
@@ -65,7 +67,8 @@ class CachedRowStorage(Rows):
         """Save the row, then its copy; every process hears of a copy that could not be saved."""
         reachable = redis_client().breaker.opened is None
         generation = feed().generation
-        written = super().replace(stored, name, draft, announce=self.copied and not reachable)
+        with self.forgetting_copies_unless_sure(stored.name):
+            written = super().replace(stored, name, draft, announce=self.copied and not reachable)
         if written is None:
             return None
         if self.copied and reachable:
@@ -73,6 +76,15 @@ class CachedRowStorage(Rows):
         if django_keys(stored.name):
             self.after_commit(lambda: self.remove_copies((stored.name,)))
         return written
+
+    @contextmanager
+    def forgetting_copies_unless_sure(self, name: str) -> Iterator[None]:
+        """Remove the copy where nobody confirmed the row's change: it may have happened."""
+        try:
+            yield
+        except SessionUnavailableError:
+            self.remove_copies((name,))
+            raise
 
     def refresh_or_announce(self, written: Stored, generation: int) -> None:
         """Refresh the copy, or tell everybody not to believe it, before the request is answered."""
@@ -85,7 +97,8 @@ class CachedRowStorage(Rows):
         The new row is copied by its first reader, under a lease: a sign-out by the former key may
         have followed the pointer and deleted it already.
         """
-        written = super().rotate(stored, pointer, name, draft)
+        with self.forgetting_copies_unless_sure(stored.name):
+            written = super().rotate(stored, pointer, name, draft)
         if written is not None:
             self.after_commit(lambda: self.remove_copies((stored.name,)))
         return written

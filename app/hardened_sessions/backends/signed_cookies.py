@@ -71,7 +71,8 @@ class SessionStore(HardenedSession):
         """Return what a cookie of this site says, or None."""
         if not value or not value.isascii() or len(value) > LARGEST_COOKIE:
             return None
-        for fallback_keys in ([], None):
+        attempts: tuple[list[str | bytes] | None, ...] = ([], None)
+        for fallback_keys in attempts:
             try:
                 kept = signing.loads(
                     value, salt=SALT, serializer=self.serializer, fallback_keys=fallback_keys

@@ -1,5 +1,8 @@
 """The feed and its triggers on PostgreSQL; tables for signed cookies everywhere."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.db import migrations, models
 
 FEED = """
@@ -44,10 +47,10 @@ DROP TABLE hardened_sessions_change;
 """
 
 
-def on_postgres(sql):
+def on_postgres(sql: str) -> Callable[[Any, Any], None]:
     """Return an operation's function that runs SQL on PostgreSQL and nothing elsewhere."""
 
-    def run(apps, schema_editor):
+    def run(apps: Any, schema_editor: Any) -> None:
         if schema_editor.connection.vendor == "postgresql":
             schema_editor.execute(sql)
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
+from config.env import SessionBackend, SessionLayer
 from engine import stores
 from engine.stores import StoreUnavailableError, needed_probes
 
@@ -58,8 +59,8 @@ def test_ready_fails_exactly_where_a_store_is_away_that_the_engine_needs(
     client: Client,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    layer: str,
-    backend: str,
+    layer: SessionLayer,
+    backend: SessionBackend,
     asked: set[str],
 ) -> None:
     settings.ENV = replace(settings.ENV, session_layer=layer, session_backend=backend)
@@ -74,7 +75,7 @@ def test_ready_fails_exactly_where_a_store_is_away_that_the_engine_needs(
         real = getattr(stores, name)
         needed = tuple(away if probe is real else lambda: None for probe in needed_probes())
         with monkeypatch.context() as patch:
-            patch.setitem(stores.PROBES[layer], backend, needed)
+            patch.setitem(stores.PROBES, layer, {backend: needed})
             answer = client.get("/health/ready")
         if answer.status_code == 503:
             assert answer.content.decode() == f"{store} is away\n"
