@@ -16,6 +16,7 @@ from redis.exceptions import (
     NoScriptError,
     OutOfMemoryError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
@@ -64,7 +65,7 @@ class RedisClient:
         """
         self.breaker.require_closed()
         try:
-            return self.redis.execute_command(*command)
+            return self.execute(*command)
         except RedisError as error:
             raise self.failed(error) from error
 
@@ -77,11 +78,29 @@ class RedisClient:
         rest = (len(keys), *keys, *arguments)
         try:
             try:
-                return self.redis.execute_command("EVALSHA", script.digest, *rest)
+                return self.execute("EVALSHA", script.digest, *rest)
             except NoScriptError:
-                return self.redis.execute_command("EVAL", script.source, *rest)
+                return self.execute("EVAL", script.source, *rest)
         except RedisError as error:
             raise self.failed(error) from error
+
+    def execute(self, *command: Any) -> Any:
+        """Send one command over a connection of the pool and return its bare answer.
+
+        What redis-py's client would do, without its retries, hooks and measurements: a third of the
+        time of a command.
+        """
+        connection = self.pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response()
+        except BaseException as error:
+            if not isinstance(error, ResponseError):
+                # Its answer may still come, and would be taken for the next one's.
+                connection.disconnect()
+            raise
+        finally:
+            self.pool.release(connection)
 
     def delete_durably(self, names: list[str]) -> list[bytes | None]:
         """Delete keys, wait until that is in the append-only file, and return what they held.

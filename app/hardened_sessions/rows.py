@@ -178,7 +178,9 @@ class Rows:
 
     def decode(self, stored: Stored) -> dict[str, Any]:
         """Return what the row's text says, in a dict of its own."""
-        again = decode_row(stored.name, stored.payload, stored.expires, self.serializer)
+        again = decode_row(
+            stored.name, stored.payload, stored.expires, self.serializer, trusted=True
+        )
         return again.data if again is not None else {}
 
     # --- Values -----------------------------------------------------------------------------------
