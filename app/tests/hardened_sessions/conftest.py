@@ -1,6 +1,7 @@
 """Engines and layers, against a real Postgres and a real Redis."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 from django.core.cache import caches
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
@@ -144,6 +145,23 @@ def options(settings: Settings) -> Callable[..., None]:
         conf.options.cache_clear()
 
     return change
+
+
+@pytest.fixture
+def use_database(options: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    """Return what puts sessions into another database, by its settings."""
+
+    def use(**values: Any) -> None:
+        configured = connections.configure_settings({"default": {}, "elsewhere": values})
+        connections.databases["elsewhere"] = configured["elsewhere"]
+        options(DATABASE="elsewhere")
+
+    yield use
+    options(DATABASE="default")
+    with suppress(AttributeError):  # where nobody asked for it
+        connections["elsewhere"].close()
+        del connections["elsewhere"]
+    connections.databases.pop("elsewhere", None)
 
 
 @pytest.fixture
