@@ -17,7 +17,7 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions import codec, conf
+from hardened_sessions import bounds, codec, conf
 from hardened_sessions.database import database
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
@@ -145,6 +145,16 @@ def options(settings: Settings) -> Callable[..., None]:
         conf.options.cache_clear()
 
     return change
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Wait longer for stores than the layer promises: a busy machine is not the matter here."""
+    for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
+        monkeypatch.setattr(bounds, bound, 10.0)
+    redis_client.cache_clear()
+    yield
+    redis_client.cache_clear()
 
 
 @pytest.fixture

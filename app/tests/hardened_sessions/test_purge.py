@@ -27,6 +27,8 @@ from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import COOKIE, PACKAGES, MakeSession, engines, layers, rows
 from tests.servers import Postgres
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 COMMAND = "hardened_sessions.management.commands.clearsessions"
 
 
@@ -497,8 +499,9 @@ def test_what_is_not_a_session_is_left_alone(
 
 @engines("file")
 def test_a_file_in_use_is_passed_by_reported_and_taken_by_the_next_run(
-    store: MakeSession, folder: Path
+    store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bounds, "FILE_LOCK", 0.5)
     gone = write_files(store, 5, -60)
     held = min(gone)
     ready, done = threading.Event(), threading.Event()
