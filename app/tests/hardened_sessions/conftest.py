@@ -215,12 +215,12 @@ def clear_caches() -> None:
         cache.close()
 
 
-def layers(*, stock: str = "") -> Any:
+def layers(*, stock: str = "") -> pytest.MarkDecorator:
     """Parametrise over both layers; `stock` says what Django's own does instead."""
     mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
     return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
 
 
-def engines(*names: str) -> Any:
+def engines(*names: str) -> pytest.MarkDecorator:
     """Parametrise over some engines."""
     return pytest.mark.parametrize("engine", names)

@@ -46,7 +46,8 @@ def caches(**changes: Any) -> dict[str, Any]:
     """Return the tests' CACHES with changes to the session alias."""
     from tests.hardened_sessions import settings as given
 
-    return {**given.CACHES, "sessions": {**given.CACHES["sessions"], **changes}}
+    before: dict[str, Any] = given.CACHES
+    return {**before, "sessions": {**before["sessions"], **changes}}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
