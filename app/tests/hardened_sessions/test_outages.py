@@ -5,7 +5,6 @@ Each is a defect of Django's own engine: `stock` documents it, `hardened` must n
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
