@@ -101,7 +101,7 @@ def forget() -> None:
     conf.options.cache_clear()
     database("default").breaker.opened = None
     feed().forget()
-    redis_client().breaker.opened = None
+    redis_client.cache_clear()
     file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
     if hasattr(file_store, "_storage_path"):
         del file_store._storage_path
@@ -155,6 +155,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     redis_client.cache_clear()
     yield
     redis_client.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _as_patient_as_the_matter_is(request: pytest.FixtureRequest) -> None:
+    """Be patient in the modules that don't test the bounds themselves."""
+    if not getattr(request.module, "TESTS_BOUNDS", False):
+        request.getfixturevalue("patient")
 
 
 @pytest.fixture

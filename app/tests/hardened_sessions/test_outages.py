@@ -12,6 +12,8 @@ from django.db import connection
 from tests.hardened_sessions.conftest import Browser, engines, layers
 from tests.servers import Postgres, RedisServer
 
+TESTS_BOUNDS = True
+
 
 def statuses(browser: Browser, *paths: str) -> list[int]:
     return [browser.get(f"/{path}").status_code for path in paths]
