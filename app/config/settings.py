@@ -10,6 +10,7 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from config import gunicorn
 from config.env import SESSION_BACKENDS, load
 from config.logs import logging_config
 
@@ -139,6 +140,7 @@ HARDENED_SESSIONS = {
     "GRACE": ENV.session_grace,
     "CONFLICTS": ENV.session_conflicts,
     "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
+    "THREADS": gunicorn.threads,
     "PREVIOUS_ENGINES": SESSION_BACKENDS,  # any of them may have run before
     "ENCRYPTION_KEYS": ENV.session_encryption_keys,
 }

@@ -6,9 +6,6 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections
-
-from config import gunicorn
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600  # the least that the preload list takes (hstspreload.org)
 
@@ -110,23 +107,3 @@ def check_csp(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterabl
             hint="It may name 'self' and nonces, and needs a default-src.",
             id="stack.E007",
         )
-
-
-@register(Tags.security, deploy=True)
-def check_connection_pool(
-    app_configs: Sequence[AppConfig] | None, **kwargs: Any
-) -> Iterable[CheckMessage]:
-    """A pool has a connection for each thread, or requests would wait for each other."""
-    for alias in connections:
-        pool = connections[alias].settings_dict["OPTIONS"].get("pool")
-        if not pool:
-            continue
-        # psycopg_pool's own default: no more than the four it begins with.
-        size = 4 if pool is True else pool.get("max_size") or pool.get("min_size", 4)
-        if size < gunicorn.threads:
-            yield Error(
-                f"The database {alias!r} has a pool of {size} connections for "
-                f"{gunicorn.threads} threads.",
-                hint=f'Its OPTIONS["pool"] may have a max_size of {gunicorn.threads} or more.',
-                id="stack.E008",
-            )

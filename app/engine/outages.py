@@ -8,6 +8,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections
 from django.http import HttpRequest, HttpResponse
 
+from engine.postgresql.base import serving
 from hardened_sessions import bounds
 from hardened_sessions.database import GONE, descriptor
 from hardened_sessions.middleware import plain
@@ -32,6 +33,7 @@ class DatabaseOutageMiddleware:
         with ExitStack() as wrappers:
             for alias in connections:
                 wrappers.enter_context(connections[alias].execute_wrapper(bounded))
+            wrappers.callback(serving.reset, serving.set(True))
             return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from django.conf import settings
 from django.core import checks
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from engine.claim import Claim, EngineTakenError, TakeoverPendingError
@@ -31,7 +31,8 @@ class NotReadyError(Exception):
 def unsafe_settings() -> list[str]:
     """Return one line for each message of `check --deploy` that nobody silenced."""
     lines = []
-    for message in checks.run_checks(include_deployment_checks=True):
+    databases = checks.run_checks(tags=[checks.Tags.database], databases=list(connections))
+    for message in [*checks.run_checks(include_deployment_checks=True), *databases]:
         line = f"{message.id}: {' '.join(str(message.msg).split())}"
         if message.hint:
             line += f" {' '.join(str(message.hint).split())}"

@@ -10,6 +10,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import AuthenticationError, RedisError
 
 from config.env import SessionBackend, SessionLayer
+from hardened_sessions.errors import SessionUnavailableError
 
 type Probe = Callable[[], None]
 
@@ -18,7 +19,7 @@ class StoreUnavailableError(Exception):
     """A store that can't be used; the message is one line with the repair, without a secret."""
 
 
-def postgres_reason(error: OperationalError) -> str:
+def postgres_reason(error: Exception) -> str:
     """Return one line that says why Postgres is not to be had, and the repair."""
     env = settings.ENV
     server = f"Postgres at {env.database_host}:{env.database_port}"
@@ -41,7 +42,7 @@ def probe_postgres() -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except OperationalError as error:
+    except (OperationalError, SessionUnavailableError) as error:
         raise StoreUnavailableError(postgres_reason(error)) from error
 
 

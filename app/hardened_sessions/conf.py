@@ -63,12 +63,11 @@ def options() -> Options:
                 f"HARDENED_SESSIONS['PREVIOUS_ENGINES'] has {name!r}; it may have "
                 f"{', '.join(ENGINES)}"
             )
-    return Options(
-        **{
-            known[name]: tuple(value) if isinstance(value, list) else value
-            for name, value in given.items()
-        }
-    )
+    values: dict[str, Any] = {
+        known[name]: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+    }
+    return Options(**values)
 
 
 def forget(*, setting: str, **kwargs: Any) -> None:

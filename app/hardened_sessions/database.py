@@ -57,7 +57,7 @@ class Database:
         number = descriptor(connection)
         if number is not None and silent(number):
             # What Django's health check would find out by one more statement.
-            connection.health_check_done = True
+            connection.health_check_done = True  # type: ignore[attr-defined]
         with Overrun(number) as overrun:
             try:
                 before = connection.connection

@@ -13,6 +13,8 @@ from typing import Any
 from django.dispatch import Signal
 from django.utils.crypto import salted_hmac
 
+from hardened_sessions import keys
+
 created = Signal()
 rotated = Signal()
 ended = Signal()
@@ -48,7 +50,8 @@ def counters() -> dict[str, int]:
 
 
 def fingerprint(name: str) -> str:
-    """Return 16 hexadecimal digits that stand for a session in logs."""
+    """Return 16 hexadecimal digits that stand for a session, whichever form its name has."""
+    name = keys.hashed(name) if keys.is_key(name) else name
     return salted_hmac("hardened_sessions.events", name, algorithm="sha256").hexdigest()[:16]
 
 

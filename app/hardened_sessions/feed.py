@@ -18,10 +18,15 @@ from hardened_sessions.conf import options
 from hardened_sessions.database import Database, database
 from hardened_sessions.errors import SessionUnavailableError
 
-# One snapshot for both: the cursor to go on from, and what is new.
+# One snapshot for all: how old it is, the cursor to go on from, and what is new. A transaction that
+# keeps its first snapshot may have taken it when it began.
 READ = """
-SELECT now.xmin::text, change.id, change.name, change.version
-FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin) AS now
+SELECT now.age, now.xmin::text, change.id, change.name, change.version
+FROM (
+  SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin,
+    CASE current_setting('transaction_isolation') WHEN 'read committed' THEN 0
+    ELSE extract(epoch FROM clock_timestamp() - transaction_timestamp()) END AS age
+) AS now
 LEFT JOIN hardened_sessions_change AS change ON change.xid >= %s::xid8
 """
 EVERYTHING = ""  # the name that TRUNCATE writes
@@ -62,12 +67,15 @@ class Feed:
         """Take in what is new."""
         started = time.monotonic()
         rows = self.database.query(READ, [str(self.cursor)])
-        cursor = int(rows[0][0])
+        started -= float(rows[0][0])
+        if started <= self.read_at:
+            return  # more is known already
+        cursor = int(rows[0][1])
         if cursor < self.cursor:
             # Another database, or an older copy of this one: nothing known holds.
             self.forget()
             rows = self.database.query(READ, [str(self.cursor)])
-        for _, number, name, version in rows:
+        for _, _, number, name, version in rows:
             if number is None:
                 continue
             if name == EVERYTHING:

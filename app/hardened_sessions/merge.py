@@ -21,6 +21,17 @@ def identity(data: Data) -> list[Any]:
     return [data.get(name) for name in IDENTITY]
 
 
+def same(one: Any, other: Any) -> bool:
+    """Return whether two values are one in JSON, where 1, 1.0 and true are three."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
 def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
     """Return what was stored meanwhile with this request's changes, and the keys both changed.
 
@@ -39,10 +50,10 @@ def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
     merged, conflicts = dict(theirs), []
     for name in {**base, **mine}:
         value, loaded = mine.get(name, _ABSENT), base.get(name, _ABSENT)
-        if value == loaded:
+        if same(value, loaded):
             continue
         stored = theirs.get(name, _ABSENT)
-        if stored not in (loaded, value):
+        if not (same(stored, loaded) or same(stored, value)):
             conflicts.append(name)
         if value is _ABSENT:
             merged.pop(name, None)

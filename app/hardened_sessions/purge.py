@@ -152,6 +152,9 @@ class FilePurge:
         if not (folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
             yield progress  # the engine that ran before left nothing
             return
+        # Names alone: cheap beside the looks at the files that follow.
+        with os.scandir(folder()) as entries:
+            progress.total = sum(entry.name.startswith(prefix) for entry in entries)
         with os.scandir(folder()) as entries:
             for entry in entries:
                 if not entry.name.startswith(prefix):
@@ -159,7 +162,8 @@ class FilePurge:
                 name, mark, _ = entry.name[len(prefix) :].partition("_out_")
                 if not (NAME.fullmatch(name) or keys.is_key(name)):
                     continue  # somebody else's
-                progress.done = progress.total = progress.done + 1
+                progress.done += 1
+                progress.total = max(progress.total, progress.done)  # some came meanwhile
                 try:
                     if mark:
                         # Its modification time may be the expiry that it was to have.
@@ -176,6 +180,7 @@ class FilePurge:
                     failure = SessionUnavailableError("file", error.strerror or "failed")
                 if progress.done % FILES == 0:
                     yield progress
+        progress.total = progress.done
         yield progress
         if failure is not None:
             raise failure

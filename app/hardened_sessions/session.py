@@ -31,7 +31,7 @@ from hardened_sessions.errors import (
     SessionRotatedError,
     SessionUnavailableError,
 )
-from hardened_sessions.merge import IdentityChangedError, merge
+from hardened_sessions.merge import IdentityChangedError, merge, same
 from hardened_sessions.record import Draft, Kind, Pointer, Stored, epoch, who
 
 Data = dict[str, Any]
@@ -254,7 +254,7 @@ class HardenedSession(SessionBase):
         """Return whether data, name or signature differ, or the expiry moved enough to matter."""
         if self.cleared or stored.by_fallback or stored.name != self.name_to_write(stored):
             return True
-        if self.storage.decode(stored) != data:
+        if not same(self.storage.decode(stored), data):
             return True
         expires = self.draft(data, 0).expires
         return abs(expires - stored.expires) > TOUCH_SHARE * max(0.0, expires - time.time())

@@ -10,8 +10,9 @@ def place() -> Iterator[str]:
     """Write the ACL file; yield a line when it changed."""
     lines = [
         "user default off",
-        # Data commands, and INFO, by which the app checks the eviction policy; nothing that
-        # administers the server, empties it or walks all of its keys.
+        # Data commands; scripts, by which a save compares and sets; WAITAOF, by which a sign-out is
+        # confirmed; INFO, by which the app checks the eviction policy. Nothing that administers the
+        # server, empties it or walks all of its keys.
         f"user app on {password('redis_app_password')} ~* &* +@all -@admin -@dangerous +info",
         f"user admin on {password('redis_admin_password')} ~* &* +@all",
     ]

@@ -3,10 +3,12 @@
 import logging
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -24,13 +26,16 @@ from clearsessions.management.commands import clear_expired
 from clearsessions.run import LOCK_KEY
 from clearsessions.schedule import next_run
 from hardened_sessions import purge
+from hardened_sessions.backends.file import FileStorage
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings.SESSION_FILE_PATH = str(tmp_path)
-    monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)  # it caches it
-    return tmp_path
+    path = tmp_path / "sessions"
+    path.mkdir()
+    settings.SESSION_FILE_PATH = str(path)
+    monkeypatch.setattr(FileStore, "_storage_path", str(path), raising=False)  # it caches it
+    return path
 
 
 def rows(live: int, expired: int) -> None:
@@ -126,6 +131,22 @@ def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_layers_own_command_ends_among_the_files_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(purge, "FILES", 2)
+    files(live=0, expired=5)
+    call_command("clearsessions", "--max-seconds", "0")
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "file 2 of 5: 2 sessions removed",
+        "time is over: the next run goes on from here",
+    ]
+    assert len([path for path in folder.iterdir() if path.is_file()]) == 3
+    call_command("clearsessions")
+    assert not [path for path in folder.iterdir() if path.is_file()]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_feed_stays_small_with_either_layer(layer: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -151,10 +172,30 @@ def test_a_second_container_does_nothing_while_the_first_one_clears() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_store_that_fails_fails_the_run_in_one_line(settings: Settings) -> None:
-    settings.SESSION_FILE_PATH = "/nowhere"
-    with pytest.raises(CommandError, match=r"^\[Errno 2\] No such file or directory: '/nowhere'$"):
+def test_a_store_that_fails_fails_the_run_in_one_line(closed: Path) -> None:
+    with pytest.raises(CommandError, match=rf"^\[Errno 13\] Permission denied: '{closed}'$"):
         call_command("clear_expired", "once")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_fails_fails_the_run_without_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files(live=0, expired=2)
+    monkeypatch.setattr(FileStorage, "remove_expired", refuse)
+    with pytest.raises(CommandError, match=r"^file: Permission denied$"):
+        call_command("clear_expired", "once")
+
+
+def refuse(self: FileStorage, name: str) -> int:
+    raise PermissionError(13, "Permission denied", name)
+
+
+@pytest.fixture
+def closed(folder: Path) -> Iterator[Path]:
+    folder.chmod(0)
+    yield folder
+    folder.chmod(0o700)
 
 
 class StopLoopError(Exception):
@@ -169,7 +210,8 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
         slept.append(seconds)
         raise StopLoopError
 
-    monkeypatch.setattr(clear_expired.time, "sleep", sleep)  # type: ignore[attr-defined]
+    # The command's own: other threads sleep on.
+    monkeypatch.setattr(clear_expired, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(health, "MARK", tmp_path / "mark")
     return slept
 
@@ -186,9 +228,8 @@ def test_the_schedule_clears_at_start_and_waits_for_the_next_time(sleeps: list[f
 
 @pytest.mark.django_db(transaction=True)
 def test_a_failed_clearing_is_tried_again_soon_and_is_no_success(
-    sleeps: list[float], settings: Settings
+    sleeps: list[float], closed: Path
 ) -> None:
-    settings.SESSION_FILE_PATH = "/nowhere"
     with pytest.raises(StopLoopError):
         call_command("clear_expired", "schedule")
     assert 0 < sleeps[0] <= 10

@@ -148,7 +148,7 @@ def test_a_pool_smaller_than_a_workers_threads_is_refused(
     monkeypatch: pytest.MonkeyPatch, pool: object, refuses: bool
 ) -> None:
     monkeypatch.setitem(connections["default"].settings_dict["OPTIONS"], "pool", pool)
-    assert ("stack.E008" in refused()) is refuses
+    assert ("hardened_sessions.E012" in refused()) is refuses
 
 
 def test_a_redis_that_is_away_is_logged_and_refuses_nothing(

@@ -1,6 +1,7 @@
 """Engines and layers, against a real Postgres and a real Redis."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 from django.core.cache import caches
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions import codec, conf
+from hardened_sessions import bounds, codec, conf
 from hardened_sessions.database import database
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
@@ -100,7 +101,7 @@ def forget() -> None:
     conf.options.cache_clear()
     database("default").breaker.opened = None
     feed().forget()
-    redis_client().breaker.opened = None
+    redis_client.cache_clear()
     file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
     if hasattr(file_store, "_storage_path"):
         del file_store._storage_path
@@ -147,6 +148,40 @@ def options(settings: Settings) -> Callable[..., None]:
 
 
 @pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Wait longer for stores than the layer promises: a busy machine is not the matter here."""
+    for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
+        monkeypatch.setattr(bounds, bound, 10.0)
+    redis_client.cache_clear()
+    yield
+    redis_client.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _as_patient_as_the_matter_is(request: pytest.FixtureRequest) -> None:
+    """Be patient in the modules that don't test the bounds themselves."""
+    if not getattr(request.module, "TESTS_BOUNDS", False):
+        request.getfixturevalue("patient")
+
+
+@pytest.fixture
+def use_database(options: Callable[..., None]) -> Iterator[Callable[..., None]]:
+    """Return what puts sessions into another database, by its settings."""
+
+    def use(**values: Any) -> None:
+        configured = connections.configure_settings({"default": {}, "elsewhere": values})
+        connections.databases["elsewhere"] = configured["elsewhere"]
+        options(DATABASE="elsewhere")
+
+    yield use
+    options(DATABASE="default")
+    with suppress(AttributeError):  # where nobody asked for it
+        connections["elsewhere"].close()
+        del connections["elsewhere"]
+    connections.databases.pop("elsewhere", None)
+
+
+@pytest.fixture
 def browser(store: MakeSession) -> Browser:
     """Return a browser whose user is signed in and has a counter of 1."""
     get_user_model().objects.create_user("ada", password="p" * 20)
@@ -187,12 +222,12 @@ def clear_caches() -> None:
         cache.close()
 
 
-def layers(*, stock: str = "") -> Any:
+def layers(*, stock: str = "") -> pytest.MarkDecorator:
     """Parametrise over both layers; `stock` says what Django's own does instead."""
     mark = pytest.mark.xfail(strict=True, reason=stock) if stock else ()
     return pytest.mark.parametrize("layer", [pytest.param("stock", marks=mark), "hardened"])
 
 
-def engines(*names: str) -> Any:
+def engines(*names: str) -> pytest.MarkDecorator:
     """Parametrise over some engines."""
     return pytest.mark.parametrize("engine", names)

@@ -2,14 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from django.core.checks import Error, Warning, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
-from django.db import connections
 from pytest_django import Settings
 
 from tests.hardened_sessions.conftest import ENGINES, PACKAGES
@@ -26,6 +24,8 @@ def _clean_settings(settings: Settings, engine: str, options: Options) -> Iterat
     settings.SESSION_ENGINE = f"{PACKAGES['hardened']}.{engine}"
     settings.HARDENED_SESSIONS = {"GRACE": False}
     yield
+    settings.SESSION_CACHE_ALIAS = "sessions"
+    settings.CACHES = caches()
     options(ENCRYPTION_KEYS=())
 
 
@@ -46,7 +46,8 @@ def caches(**changes: Any) -> dict[str, Any]:
     """Return the tests' CACHES with changes to the session alias."""
     from tests.hardened_sessions import settings as given
 
-    return {**given.CACHES, "sessions": {**given.CACHES["sessions"], **changes}}
+    before: dict[str, Any] = given.CACHES
+    return {**before, "sessions": {**before["sessions"], **changes}}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -203,23 +204,6 @@ def test_timeouts_as_django_redis_spells_them(settings: Settings) -> None:
 # --- The database ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def elsewhere(options: Options) -> Iterator[Callable[..., None]]:
-    """Return what puts sessions into another database, by its settings."""
-
-    def use(**values: Any) -> None:
-        connections.databases["elsewhere"] = connections.configure_settings(
-            {"default": {}, "elsewhere": values}
-        )["elsewhere"]
-        options(DATABASE="elsewhere")
-
-    yield use
-    options(DATABASE="default")
-    connections.databases.pop("elsewhere", None)
-    with suppress(AttributeError):  # where no check asked for it
-        del connections["elsewhere"]
-
-
 def found_elsewhere() -> set[str]:
     messages = run_checks(databases=["elsewhere"])
     return {
@@ -231,16 +215,16 @@ def found_elsewhere() -> set[str]:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_database_that_is_neither_postgresql_nor_sqlite(
-    elsewhere: Callable[..., None], engine: str
+    use_database: Callable[..., None], engine: str
 ) -> None:
-    elsewhere(ENGINE="django.db.backends.dummy")
+    use_database(ENGINE="django.db.backends.dummy")
     needed = engine in ("db", "cached_db", "signed_cookies")
     assert found_elsewhere() == ({"E009"} if needed else set())
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_sqlite_is_told_what_it_lacks(elsewhere: Callable[..., None], engine: str) -> None:
-    elsewhere(ENGINE="django.db.backends.sqlite3", NAME=":memory:")
+def test_sqlite_is_told_what_it_lacks(use_database: Callable[..., None], engine: str) -> None:
+    use_database(ENGINE="django.db.backends.sqlite3", NAME=":memory:")
     expected = {"W002"} if engine in ("cached_db", "signed_cookies") else set()
     assert found_elsewhere() == expected
 
@@ -261,20 +245,22 @@ def test_sqlite_is_told_what_it_lacks(elsewhere: Callable[..., None], engine: st
     ],
 )
 def test_a_pool_with_fewer_connections_than_threads(
-    elsewhere: Callable[..., None],
+    use_database: Callable[..., None],
     options: Options,
     pool: Any,
     threads: int | None,
     expected: set[str],
 ) -> None:
-    elsewhere(ENGINE="django.db.backends.postgresql", NAME="x", OPTIONS={"pool": pool})
+    use_database(ENGINE="django.db.backends.postgresql", NAME="x", OPTIONS={"pool": pool})
     options(THREADS=threads)
     assert found_elsewhere() == expected
 
 
 @pytest.mark.parametrize("engine", ["cache", "file"])
-def test_a_pool_that_sessions_do_not_use(elsewhere: Callable[..., None], options: Options) -> None:
-    elsewhere(ENGINE="django.db.backends.postgresql", NAME="x", OPTIONS={"pool": True})
+def test_a_pool_that_sessions_do_not_use(
+    use_database: Callable[..., None], options: Options
+) -> None:
+    use_database(ENGINE="django.db.backends.postgresql", NAME="x", OPTIONS={"pool": True})
     options(THREADS=100)
     assert found_elsewhere() == set()
 

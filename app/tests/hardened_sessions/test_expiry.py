@@ -21,7 +21,10 @@ from tests.hardened_sessions.conftest import COOKIE, ENGINES, MakeSession, engin
 from tests.hardened_sessions.urls import ping, read, sign_in, write
 from tests.servers import RedisServer
 
-pytestmark = pytest.mark.urls("tests.hardened_sessions.test_expiry")
+pytestmark = [
+    pytest.mark.urls("tests.hardened_sessions.test_expiry"),
+    pytest.mark.usefixtures("patient"),
+]
 
 WITHOUT_CACHE = ("db", "cached_db", "file", "signed_cookies")  # Redis itself forgets what expired
 

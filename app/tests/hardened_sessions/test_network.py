@@ -14,6 +14,8 @@ from tests.hardened_sessions.conftest import Browser
 from tests.hardened_sessions.proxy import Proxy
 from tests.servers import POSTGRES_PORT, REDIS_PORT, RedisServer
 
+TESTS_BOUNDS = True
+
 
 def engines(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("engine", names)

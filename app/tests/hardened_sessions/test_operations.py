@@ -23,6 +23,7 @@ drawn = settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize="CI" in os.environ,
+    database=None,
     # The stores are emptied by no fixture in between: each example has a session of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

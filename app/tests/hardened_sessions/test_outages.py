@@ -5,13 +5,14 @@ Each is a defect of Django's own engine: `stock` documents it, `hardened` must n
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
 
 from tests.hardened_sessions.conftest import Browser, engines, layers
 from tests.servers import Postgres, RedisServer
+
+TESTS_BOUNDS = True
 
 
 def statuses(browser: Browser, *paths: str) -> list[int]:

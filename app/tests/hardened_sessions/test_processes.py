@@ -26,6 +26,8 @@ MARGIN = 0.3  # seconds beyond a bound, for a busy machine
 
 type Start = Callable[..., list[Worker]]
 
+TESTS_BOUNDS = True
+
 
 @pytest.fixture
 def start(engine: str, layer: str, tmp_path: Path, tables: None) -> Iterator[Start]:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -26,6 +27,8 @@ from hardened_sessions.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import COOKIE, PACKAGES, MakeSession, engines, layers, rows
 from tests.servers import Postgres
+
+pytestmark = pytest.mark.usefixtures("patient")
 
 COMMAND = "hardened_sessions.management.commands.clearsessions"
 
@@ -250,7 +253,7 @@ def test_deny_records_go_when_no_cookie_of_theirs_can_be_good(store: MakeSession
             rotated=False,
             successor="",
             at=timezone.now(),
-            expire_date=timezone.now() + timezone.timedelta(hours=hours),
+            expire_date=timezone.now() + timedelta(hours=hours),
         )
     clear()
     assert [row.sid for row in RevokedCookie.objects.all()] == ["b" * 40]
@@ -360,7 +363,7 @@ def write_files(store: MakeSession, number: int, expiry: int) -> set[str]:
     for n in range(number):
         session: Any = store()
         session["n"] = n
-        session.set_expiry(timezone.now() + timezone.timedelta(seconds=expiry))
+        session.set_expiry(timezone.now() + timedelta(seconds=expiry))
         session.save()
         names |= {f"{COOKIE}{hashed(session.session_key)}", f"{COOKIE}{session.session_key}"}
     return names & {path.name for path in Path(django_settings.SESSION_FILE_PATH).iterdir()}
@@ -497,8 +500,9 @@ def test_what_is_not_a_session_is_left_alone(
 
 @engines("file")
 def test_a_file_in_use_is_passed_by_reported_and_taken_by_the_next_run(
-    store: MakeSession, folder: Path
+    store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bounds, "FILE_LOCK", 0.5)
     gone = write_files(store, 5, -60)
     held = min(gone)
     ready, done = threading.Event(), threading.Event()

@@ -14,13 +14,12 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from hardened_sessions import bounds, events
+from hardened_sessions import events
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
 from tests.hardened_sessions.conftest import MakeSession
 from tests.hardened_sessions.schedules import (
-    SECONDS,
     Run,
     Stepper,
     every_schedule,
@@ -94,14 +93,9 @@ class Scene:
 def stepper(monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> Iterator[Stepper]:
     with redis_server.client() as client:
         client.config_set("appendfsync", "always")  # or each sign-out waits for the next second
-    # A busy machine is no outage.
-    for bound in ("DATABASE_STATEMENT", "REDIS_CONNECT", "REDIS_READ"):
-        monkeypatch.setattr(bounds, bound, SECONDS)
     monkeypatch.setattr(events.logger, "disabled", True)  # conflicts by the thousand
-    redis_client.cache_clear()
     with stepping(monkeypatch) as made:
         yield made
-    redis_client.cache_clear()
 
 
 def check(scene: Scene, names: tuple[str, ...], made: Run) -> None:

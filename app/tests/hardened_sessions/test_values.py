@@ -33,6 +33,8 @@ from tests.hardened_sessions.conftest import (
 )
 from tests.servers import RedisServer
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 ON_SERVER = engines("db", "cached_db", "cache", "file")
 KEYS = ("a1" * 32, "b2" * 32, "c3" * 32)
 CARD = "4111-1111-1111-1111"
@@ -43,7 +45,7 @@ class Place:
 
     def __init__(self, engine: str, redis_server: RedisServer, settings: Settings) -> None:
         self.engine = engine
-        self.redis = redis_server.client()
+        self.redis: Any = redis_server.client()
         self.settings = settings
 
     def path(self, name: str) -> Path:
@@ -347,9 +349,9 @@ def test_sessions_from_before_encryption_are_encrypted_by_their_next_save(
     redis_server: RedisServer,
     settings: Settings,
 ) -> None:
-    session = saved(store, card=CARD)
+    key = saved(store, card=CARD).session_key
     options(ENCRYPTION_KEYS=KEYS[:1])
-    session = store(session.session_key)
+    session: Any = store(key)
     assert session["card"] == CARD
     session["n"] = 1
     session.save()

@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection
 from clearsessions.health import mark_success
 from clearsessions.run import AlreadyRunningError, clear_all
 from clearsessions.schedule import GRACE, next_run
+from hardened_sessions.errors import SessionUnavailableError
 
 logger = logging.getLogger("clearsessions")
 
@@ -62,7 +63,7 @@ def clear(max_seconds: float | None) -> str | None:
         clear_all(max_seconds)
     except AlreadyRunningError:
         return "another container is clearing; this one did nothing"
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, OSError, SessionUnavailableError) as error:
         return str(error).strip().splitlines()[-1].strip()
     finally:
         connection.close()
