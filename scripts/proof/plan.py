@@ -42,17 +42,17 @@ def carry_out(plan: Plan) -> Iterator[Result]:
     say(f"building {', '.join(plan.variants)}")
     with sites(plan.variants) as made:
         layers = {name: site for name, site in made.items() if not site.variant.peer}
+        for engine in plan.engines[:1]:
+            result["engines"][engine] = measure_engine(made, layers, engine, plan)
+            yield result
         if plan.rows:
             result["purge"] = measure_purge(layers, plan)
             yield result
         if plan.files:
             result["files"] = measure_files(layers, plan)
             yield result
-        for engine in plan.engines:
-            chosen = made if engine in plan.peer_engines else layers
-            say(f"{engine}: starting {', '.join(chosen)}")
-            start(chosen, engine, plan.sessions)
-            result["engines"][engine] = measure_engine(chosen, plan)
+        for engine in plan.engines[1:]:
+            result["engines"][engine] = measure_engine(made, layers, engine, plan)
             yield result
 
 
@@ -63,9 +63,13 @@ def start(made: dict[str, Site], engine: str, sessions: int) -> None:
         list(pool.map(lambda site: site.mint(sessions), made.values()))
 
 
-def measure_engine(made: dict[str, Site], plan: Plan) -> Result:
+def measure_engine(
+    made: dict[str, Site], layers: dict[str, Site], engine: str, plan: Plan
+) -> Result:
     """Measure one engine: its requests, its round trips, and what stands around them."""
-    engine = made["hardened"].engine
+    made = made if engine in plan.peer_engines else layers
+    say(f"{engine}: starting {', '.join(made)}")
+    start(made, engine, plan.sessions)
     say(f"{engine}: round trips")
     trips_of = {
         name: {view: asdict(trips.count(site, view)) for view in rounds.VIEWS}
@@ -147,7 +151,7 @@ def measure_purge(layers: dict[str, Site], plan: Plan) -> Result:
     for name, site in layers.items():
         say(f"{name}: {plan.rows:,} expired rows of {2 * plan.rows:,}")
         purge.fill(site, filled + 1, 2 * plan.rows)
-        result[name] = purge.clear(site).as_json()
+        result[name] = purge.clear(site, plan.rows).as_json()
         site.sql("TRUNCATE django_session")  # what comes next starts from a small table again
     return result
 

@@ -28,7 +28,7 @@ class Series:
 
     def median(self, name: str) -> float:
         """Return the median of an attribute."""
-        return median(getattr(one, name) for one in self.samples)
+        return float(median(getattr(one, name) for one in self.samples))
 
     def cpu(self, service: str) -> float:
         """Return the median CPU of a service, in microseconds a request."""
@@ -41,7 +41,7 @@ Table = dict[tuple[str, str], Series]  # by variant and view
 def ratio(table: Table, view: str, of: str, to: str, name: str = "cpu_total") -> float:
     """Return the median of the ratios of two variants, each within one round."""
     pairs = zip(table[of, view].samples, table[to, view].samples, strict=True)
-    return median(getattr(one, name) / getattr(other, name) for one, other in pairs)
+    return float(median(getattr(one, name) / getattr(other, name) for one, other in pairs))
 
 
 def quiet_sample(site: Site, view: str, seconds: float, repeats: int) -> list[Sample]:
