@@ -10,6 +10,7 @@ import pytest
 
 from proof import cgroups, goals, load, rounds, trips
 from proof.bench import QUICK, plan_of, surprises
+from proof.variants import Site
 from stack import ROOT, StackError
 
 
@@ -27,13 +28,20 @@ def test_a_ratio_is_taken_within_each_round_first() -> None:
     assert table["stock", "read"].median("cpu_total") == 800
 
 
-def test_a_noisy_sample_is_taken_again_and_the_quietest_counts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    samples = iter([taken(3, foreign=0.5), taken(2, foreign=0.2), taken(1, foreign=0.3)])
+def test_a_noisy_view_is_measured_again_for_every_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = iter(
+        [taken(1, foreign=0.5), taken(2, foreign=0.1), taken(3, foreign=0.2), taken(4, foreign=0.3)]
+    )
     monkeypatch.setattr(rounds, "sample", lambda *arguments: next(samples))
-    found = rounds.quiet_sample(None, "read", 1, repeats=1)  # type: ignore[arg-type]
-    assert [one.cpu_total for one in found] == [2, 3]
+    sites: dict[str, Site] = dict.fromkeys(("stock", "hardened"))  # type: ignore[arg-type]
+    found, repeated = rounds.quiet_samples(sites, ["stock", "hardened"], "read", 1)
+    assert {name: one.cpu_total for name, one in found.items()} == {"stock": 3, "hardened": 4}
+    assert repeated == 1
+
+
+def test_a_quiet_view_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "sample", lambda *arguments: taken(1, foreign=0.1))
+    assert rounds.quiet_samples({"stock": None}, ["stock"], "read", 1)[1] == 0  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(
