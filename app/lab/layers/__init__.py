@@ -15,7 +15,8 @@ from django.contrib.sessions.models import Session
 
 from config.env import SessionBackend
 
-type Shows = Literal["raw", "decoded", "expiry"]
+# Times: a moment in words, seconds from now, or seconds since 1970 of the last change.
+type Shows = Literal["raw", "decoded", "expires", "seconds left", "changed"]
 
 
 @dataclass(frozen=True, slots=True)

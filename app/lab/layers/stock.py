@@ -78,7 +78,7 @@ def row(backend: SessionBackend, key: str) -> Place | None:
         commands=(
             Command("raw", PSQL.format(column="session_data", start=start)),
             Command("decoded", SHELL.format(backend=backend, code=code)),
-            Command("expiry", PSQL.format(column="expire_date", start=start)),
+            Command("expires", PSQL.format(column="expire_date", start=start)),
         ),
     )
 
@@ -100,7 +100,7 @@ def redis_key(backend: SessionBackend, key: str) -> Place | None:
         expires=timezone.now() + timedelta(seconds=seconds) if seconds >= 0 else None,
         commands=(
             Command("raw", REDIS_CLI.format(pattern=f"{start}*", verb="get")),
-            Command("expiry", REDIS_CLI.format(pattern=f"{start}*", verb="ttl")),
+            Command("seconds left", REDIS_CLI.format(pattern=f"{start}*", verb="ttl")),
         ),
     )
 
@@ -134,7 +134,7 @@ def file(key: str) -> Place | None:
         commands=(
             Command("raw", f"docker compose exec app-file sh -c 'cat {start}*'"),
             Command("decoded", SHELL.format(backend="file", code=code)),
-            Command("expiry", f"docker compose exec app-file sh -c 'stat -c %Y {start}*'"),
+            Command("changed", f"docker compose exec app-file sh -c 'stat -c %Y {start}*'"),
         ),
     )
 

@@ -6,6 +6,7 @@ from django import template
 from django.utils.safestring import SafeString, mark_safe
 
 from lab.afterwards import leave_mark, session_cookie_line
+from lab.headers import explained
 
 register = template.Library()
 
@@ -17,3 +18,4 @@ def afterwards(context: dict[str, Any], name: str) -> SafeString:
 
 
 register.filter("session_cookie_line", session_cookie_line)
+register.filter("explained", explained)

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 
 from config.env import SESSION_BACKENDS
 from lab.chart import bars
+from lab.errors import too_many_requests
 from lab.facts import table
 from lab.layers import backend, layer
 from lab.measure import ROUNDS, BusyError, measure, reachable
@@ -24,17 +25,12 @@ def compare(request: HttpRequest) -> HttpResponse:
         "layer": layer().describe(),
         "facts": table(),
         "rounds": ROUNDS,
-        "reachable": reachable(),
+        "not_reached": [b for b in SESSION_BACKENDS if b not in reachable()],
     }
     if request.method == "POST":
         try:
             results = measure()
         except BusyError:
-            context["busy"] = True
-        else:
-            context |= {
-                "results": results,
-                "bars": bars(results),
-                "not_reached": [b for b in SESSION_BACKENDS if b not in context["reachable"]],
-            }
+            return too_many_requests()
+        context |= {"results": results, "chart": bars(results)}
     return render(request, "lab/compare.html", context)

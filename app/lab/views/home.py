@@ -1,5 +1,7 @@
 """The visit counter."""
 
+import json
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -27,8 +29,14 @@ def home(request: HttpRequest) -> HttpResponse:
         "readable": readable,
         "visits": visits,
         "cookie": describe(value),
-        "contents": layer().cookie_contents(value) if readable and value else None,
+        "contents": readable_contents(value) if readable and value else None,
         "fingerprint": fingerprint(value),
         "expires": request.session.get_expiry_date(),
     }
     return render(request, "lab/home.html", context)
+
+
+def readable_contents(value: str) -> str | None:
+    """Return the JSON in a signed cookie, or None where the signature does not hold."""
+    contents = layer().cookie_contents(value)
+    return None if contents is None else json.dumps(contents, indent=2, sort_keys=True)
