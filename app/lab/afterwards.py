@@ -43,8 +43,11 @@ class AfterwardsMiddleware:
 
 
 def sent_headers(response: HttpResponse) -> list[tuple[str, str]]:
-    """Return the answer's headers; of a cookie's value only what gives nothing away."""
-    headers = [*response.items()]
+    """Return the answer's headers; of a cookie's value only what gives nothing away.
+
+    Not Content-Length: a page that said how long it is would be longer.
+    """
+    headers = [(name, value) for name, value in response.items() if name != "Content-Length"]
     for name, cookie in response.cookies.items():
         line = cookie.OutputString()
         value = cookie.coded_value

@@ -25,6 +25,9 @@ class Bar:
 ROW = 44  # pixels
 FIRST = 26
 
+# The chart is this much wider than its longest median: one slow outlier must not dwarf the bars.
+SCALE = 1.6
+
 
 @dataclass(frozen=True, slots=True)
 class Bars:
@@ -36,15 +39,15 @@ class Bars:
 
 def bars(results: list[Result]) -> Bars:
     """Return two bars for each engine, all to one scale."""
-    longest = max((t.p95 for r in results for t in (r.load, r.save)), default=1) or 1
+    scale = SCALE * max([t.median for r in results for t in (r.load, r.save)] + [1])
     drawn = [
         Bar(
             label=result.backend,
             kind=kind,
             timing=timing,
             y=FIRST + ROW * number,
-            median_percent=round(100 * timing.median / longest, 2),
-            p95_percent=round(100 * timing.p95 / longest, 2),
+            median_percent=round(100 * timing.median / scale, 2),
+            p95_percent=min(100, round(100 * timing.p95 / scale, 2)),
         )
         for number, (result, kind, timing) in enumerate(
             (result, kind, timing)

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -81,7 +80,6 @@ def apply(session: SessionBase, cleaned: dict[str, Any]) -> None:
         session.set_expiry(None)
 
 
-def default_seconds() -> int:
-    """Return how long a session lives that says nothing of its own."""
-    seconds: int = settings.SESSION_COOKIE_AGE
-    return seconds
+def current(session: SessionBase) -> dict[str, Any]:
+    """Return what the form shows before anybody chose anew."""
+    return {"choice": session[CHOICE]} if CHOICE in session else {}

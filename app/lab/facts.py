@@ -28,11 +28,11 @@ class Fact:
 
 
 FACTS = (
-    Fact("app restart", "Signed in after a restart of the app?", True),
-    Fact("Postgres restart", "… of Postgres?", True),
-    Fact("Redis restart", "… of Redis?", True),
-    Fact("Redis emptied", "… after Redis was emptied?", True),
-    Fact("down and up", "… after the whole stack went down and up?", True),
+    Fact("app restart", "Still signed in after an app restart?", True),
+    Fact("Postgres restart", "Still signed in after a Postgres restart?", True),
+    Fact("Redis restart", "Still signed in after a Redis restart?", True),
+    Fact("Redis emptied", "Still signed in after Redis was emptied?", True),
+    Fact("down and up", "Still signed in after the stack went down and up?", True),
     Fact("readable by the client", "Can whoever holds the cookie read the data?", False),
     Fact("revoked by signing out", "Is a copy of the cookie dead after signing out?", True),
     Fact("ends on the server", "Does set_expiry(seconds) hold on the server?", True),

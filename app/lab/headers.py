@@ -57,10 +57,6 @@ HEADERS = {
         "What this is, and in which character set.",
         "Text in another character set that turns into a script.",
     ),
-    "Content-Length": Reason(
-        "How many bytes follow.",
-        "Answers cut short, or glued together, on the way.",
-    ),
 }
 
 SESSION_COOKIE = {

@@ -50,8 +50,8 @@ PITFALLS = (
         "The file engine raises when it makes a new session. When it changes an existing one, and "
         "the disk is full or the folder read-only, it says nothing, and the change is lost.",
         "[Errno 13] Permission denied",
-        "The app’s readiness writes a nameless file every five seconds; while that fails, nothing "
-        "is served, and the log names the folder.",
+        "An app does not start before it could write a nameless file there, and turns unhealthy "
+        "when it no longer can; either names the folder.",
     ),
     Pitfall(
         "emptied-redis",

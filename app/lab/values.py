@@ -40,8 +40,6 @@ def parse(text: str) -> Any:
         ) from error
     except RecursionError as error:
         raise ValidationError(f"This is nested deeper than {DEPTH} levels.") from error
-    except ValueError as error:  # a number of thousands of digits
-        raise ValidationError("This number has too many digits.") from error
     require_storable(value, DEPTH)
     return value
 
@@ -56,11 +54,12 @@ def require_storable(value: Any, levels: int) -> None:
     if isinstance(value, dict | list):
         if not levels:
             raise ValidationError(f"This is nested deeper than {DEPTH} levels.")
-        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        for part in parts:
             require_storable(part, levels - 1)
     elif isinstance(value, float) and math.isinf(value):
         raise ValidationError("This number is too large.")
-    elif isinstance(value, str) and not value.isprintable() and has_lone_surrogate(value):
+    elif isinstance(value, str) and has_lone_surrogate(value):
         raise ValidationError("This text holds half of a character (a lone surrogate).")
 
 

@@ -15,7 +15,7 @@ from lab.layers import backend, layer
 @never_cache
 def expiry(request: HttpRequest) -> HttpResponse:
     """Show when this session ends in the browser and on the server, and change that."""
-    form = expiries.ExpiryForm()
+    form = expiries.ExpiryForm(initial=expiries.current(request.session))
     chosen = None
     if request.method == "POST":
         form = expiries.ExpiryForm(request.POST)
