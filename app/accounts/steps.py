@@ -1,6 +1,7 @@
 """What became of the session's key with each step of signing in and changing the password."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -38,5 +39,5 @@ def record(request: HttpRequest, name: str, before: str) -> None:
 def steps(request: HttpRequest) -> list[Step]:
     """Return the steps that this session remembers, the newest last."""
     kept = request.session.get(KEY, [])
-    afters = [before for _, before in kept[1:]] + [current(request)]
-    return [Step(name, before, after) for (name, before), after in zip(kept, afters, strict=True)]
+    befores = [before for _, before in kept] + [current(request)]
+    return [Step(name, *sides) for (name, _), sides in zip(kept, pairwise(befores), strict=True)]

@@ -117,9 +117,10 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
     def expiring(at: str) -> list[Session]:
         """Return the rows that expire at that moment; none where it is no moment."""
         try:
-            return list(Session.objects.filter(expire_date=datetime.fromisoformat(at)))
-        except (ValueError, TypeError):
+            moment = datetime.fromisoformat(at)
+        except ValueError:
             return []
+        return list(Session.objects.filter(expire_date=moment)) if moment.tzinfo else []
 
 
 if settings.ENV.session_backend in ROW_BACKENDS:

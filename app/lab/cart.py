@@ -64,18 +64,14 @@ def put(session: SessionBase, product: Product, quantity: int) -> None:
     Raises:
         ValidationError: where the session would grow too large.
     """
-    cart = stored(session) | {
-        str(product.pk): {"quantity": quantity, "price": str(product.price)}
-    }
+    cart = stored(session) | {str(product.pk): {"quantity": quantity, "price": str(product.price)}}
     require_room(session, {KEY: cart})
     session[KEY] = cart
 
 
 def remove(session: SessionBase, product: Product) -> None:
     """Take the product out of the cart."""
-    session[KEY] = {
-        key: line for key, line in stored(session).items() if key != str(product.pk)
-    }
+    session[KEY] = {key: line for key, line in stored(session).items() if key != str(product.pk)}
 
 
 def empty(session: SessionBase) -> None:

@@ -1,5 +1,8 @@
 """What the cart is filled from."""
 
+from decimal import Decimal
+
+from django.core.validators import MinValueValidator
 from django.db import models
 
 
@@ -8,7 +11,9 @@ class Product(models.Model):
 
     name = models.CharField(max_length=60, unique=True)
     note = models.CharField(max_length=120)
-    price = models.DecimalField(max_digits=8, decimal_places=2)
+    price = models.DecimalField(
+        max_digits=8, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))]
+    )
 
     class Meta:
         ordering = ("name",)

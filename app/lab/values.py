@@ -79,7 +79,7 @@ class SetForm(forms.Form):
     value = forms.CharField(
         max_length=VALUE_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        help_text="JSON: 42, \"text\", [1, 2] or {\"size\": {\"width\": 3}}.",
+        help_text='JSON: 42, "text", [1, 2] or {"size": {"width": 3}}.',
     )
 
     def clean_value(self) -> Any:

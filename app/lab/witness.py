@@ -45,9 +45,7 @@ def summon(request: HttpRequest, response: HttpResponse, cleaned: dict[str, Any]
     ends = store.get_expiry_date()
     value = signing.dumps([store.session_key, ends.timestamp()], salt=SALT, compress=True)
     lives = ends - timezone.now() + timedelta(seconds=OUTLIVES_SECONDS)
-    response.set_cookie(
-        COOKIE, value, max_age=lives, secure=True, httponly=True, samesite="Lax"
-    )
+    response.set_cookie(COOKIE, value, max_age=lives, secure=True, httponly=True, samesite="Lax")
 
 
 def dismiss(request: HttpRequest, response: HttpResponse) -> None:

@@ -128,9 +128,7 @@ def file(key: str) -> Place | None:
         name=f"{start}…",
         raw=raw,
         size=len(raw),
-        expires=None
-        if ignored
-        else store.get_expiry_date(modification=changed_at, expiry=expiry),
+        expires=None if ignored else store.get_expiry_date(modification=changed_at, expiry=expiry),
         commands=(
             Command("raw", f"docker compose exec app-file sh -c 'cat {start}*'"),
             Command("decoded", SHELL.format(backend="file", code=code)),

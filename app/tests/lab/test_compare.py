@@ -51,11 +51,13 @@ def test_a_layer_that_nobody_measured_claims_nothing() -> None:
 def test_measuring_shows_each_engine_in_reach(engine: SessionBackend, visitor: Client) -> None:
     before = stored()
     page = text_of(visitor.post("/compare/"))
-    assert re.findall(r'data-measured="([a-z_]+)"', page) == list(SESSION_BACKENDS)
+    redis = ("cache", "cached_db")
+    reached = [b for b in SESSION_BACKENDS if engine in redis or b not in redis]
+    assert re.findall(r'data-measured="([a-z_]+)"', page) == reached
     assert stored() == before
     svg = ElementTree.fromstring(re.search(r"<svg.*?</svg>", page, re.DOTALL)[0])  # type: ignore[index]
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-    for result in SESSION_BACKENDS:
+    for result in reached:
         assert any(text and text.startswith(f"{result}, load: ") for text in texts)
         assert any(text and text.startswith(f"{result}, save: ") for text in texts)
     widths = [bar.get("width", "") for bar in svg.iter("{http://www.w3.org/2000/svg}rect")]

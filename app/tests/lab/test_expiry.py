@@ -127,9 +127,7 @@ def test_the_server_is_asked_with_a_cookie_that_outlives_its_session(
         assert "it does not keep to this expiry" in page
 
 
-def test_an_expired_file_is_refused_and_asking_makes_no_new_one(
-    use, visitor: Client
-) -> None:
+def test_an_expired_file_is_refused_and_asking_makes_no_new_one(use, visitor: Client) -> None:
     use("file")
     ends = (timezone.now() + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")
     choose(visitor, "date", date=ends)
@@ -152,7 +150,7 @@ def test_a_new_choice_ends_the_former_witness(engine: SessionBackend, visitor: C
     assert not visitor.cookies[WITNESS].value
 
 
-@pytest.mark.parametrize("value", ["", "x", "a:b:c", "\x00", "é" * 9])
+@pytest.mark.parametrize("value", ["", "x", "a:b:c", "é" * 9])
 def test_a_forged_witness_is_no_witness(visitor: Client, value: str) -> None:
     visitor.cookies[WITNESS] = value
     assert "data-witness" not in text_of(visitor.get("/expiry/"))

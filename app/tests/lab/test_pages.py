@@ -47,7 +47,9 @@ def test_no_page_needs_more_than_five_queries(
     visitor.post("/cart/", {"action": "add", "product": first_product(visitor), "quantity": 2})
     counts = {}
     for name, path in PATHS.items():
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             assert visitor.get(path).status_code == 200
         # Transactions of the test itself are no statements of the page's.
         sql = [q["sql"] for q in queries if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]

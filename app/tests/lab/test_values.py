@@ -82,6 +82,7 @@ WRONG = {
     "a NUL in the key": ("mi\0ne", "1", "Null characters"),
 }
 
+
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(
     engine: SessionBackend, visitor: Client, case: str
