@@ -101,7 +101,7 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
         return [changelist, path("end/", end, name="sessions_session_end")]
 
     def end(self, request: HttpRequest) -> HttpResponse:
-        """End the session that a button names by its expiry, which has an index, and fingerprint."""
+        """End the session that a button names by its expiry, which is indexed, and fingerprint."""
         if not self.has_delete_permission(request):
             raise PermissionDenied
         expires, _, name = request.POST.get("row", "").partition("~")
