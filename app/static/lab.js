@@ -26,7 +26,7 @@ const left = (seconds) => {
 const countdowns = document.querySelectorAll("[data-countdown]");
 const tick = () => {
   for (const element of countdowns) {
-    element.textContent = left(Math.round(element.dataset.countdown - Date.now() / 1000));
+    element.textContent = left(Math.ceil(element.dataset.countdown - Date.now() / 1000));
   }
 };
 if (countdowns.length) { tick(); setInterval(tick, 1000); }

@@ -70,7 +70,7 @@ def test_the_end_of_a_session_is_seen_and_not_told(
     page.get_by_role("link", name="Ask the server").click()
     expect(page.locator("[data-witness=accepted]")).to_be_visible()
     expect(page.locator("[data-witness] [data-countdown]")).to_have_text("over", timeout=5000)
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(1600)
     page.get_by_role("link", name="Ask again").click()
     names = [cookie["name"] for cookie in window.context.cookies()]
     assert "__Host-sessionid" not in names
