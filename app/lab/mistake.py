@@ -53,7 +53,9 @@ def lines_of(function: Callable[..., None]) -> str:
     return dedent(inspect.getsource(function).split("\n", 1)[1]).strip()
 
 
-CODE = {function: lines_of(function) for function in (forgotten, marked)}
+CODE: dict[Callable[[Request], None], str] = {
+    function: lines_of(function) for function in (forgotten, marked)
+}
 
 
 def attempts() -> list[Attempt]:

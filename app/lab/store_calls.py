@@ -40,10 +40,21 @@ def counting(calls: StoreCalls) -> Iterator[None]:
 
 
 class CountedConnection(Connection):
-    """A connection to Redis that counts what is sent over it; a pipeline counts once."""
+    """A connection to Redis that counts what is sent over it; a pipeline counts once.
+
+    The greeting of a new connection is not counted: it serves all that come after.
+    """
+
+    def connect_check_health(self, *arguments: Any, **named: Any) -> None:
+        """Connect, and greet uncounted."""
+        token = _counting.set(None)
+        try:
+            super().connect_check_health(*arguments, **named)
+        finally:
+            _counting.reset(token)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Count the command and send it."""
         if calls := _counting.get():
             calls.redis += 1
-        super().send_packed_command(command, check_health)
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]

@@ -14,4 +14,5 @@ urlpatterns = [
     path("cookies/", cookies.cookies, name="cookies"),
     path("pitfalls/", pitfalls.pitfalls, name="pitfalls"),
     path("robots.txt", text.robots, name="robots"),
+    path("favicon.ico", text.favicon, name="favicon"),
 ]

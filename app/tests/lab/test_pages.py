@@ -115,6 +115,11 @@ def test_robots_are_told_to_leave_the_counter_alone(visitor: Client) -> None:
     assert {"Disallow: /$", "Disallow: /accounts/", "Disallow: /admin/"} <= set(lines)
 
 
+def test_the_icon_is_found_by_its_oldest_name(visitor: Client) -> None:
+    answer = visitor.get("/favicon.ico")
+    assert re.fullmatch(r"/static/icon\.[0-9a-f]{12}\.svg", answer["Location"])
+
+
 def test_a_page_is_kept_by_no_cache(visitor: Client) -> None:
     for path in PATHS.values():
         answer = visitor.get(path)
