@@ -28,5 +28,9 @@ PAGES = (
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
-    """Give every template the pages; a context processor."""
-    return {"pages": PAGES}
+    """Give every template the pages, and the name of the one it is part of; a context processor."""
+    match = request.resolver_match
+    current = match.url_name if match else None
+    if match and match.route.startswith("accounts/"):
+        current = "account"
+    return {"pages": PAGES, "current_page": current}

@@ -40,6 +40,13 @@ def test_the_nine_pages_are_in_the_navigation_of_each(
         assert re.search(rf'aria-current="page">{TITLES[name]}<', page)
 
 
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signed-out/"])
+def test_signing_in_and_out_are_part_of_the_account_page(visitor: Client, path: str) -> None:
+    page = text_of(visitor.get(path))
+    assert page.count("aria-current") == 1
+    assert 'aria-current="page">Account<' in page
+
+
 def test_no_page_needs_more_than_five_queries(
     engine: SessionBackend, visitor: Client, ada: object
 ) -> None:
