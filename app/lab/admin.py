@@ -18,7 +18,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from lab.fingerprint import fingerprint
 from lab.layers import layer
 from lab.models import Product
 
@@ -71,7 +70,7 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
     @admin.display(description="fingerprint of the key")
     def named(self, row: Session) -> str:
         """Return a name that is no key."""
-        return fingerprint(row.session_key)
+        return layer().row_fingerprint(row)
 
     @admin.display(empty_value="nobody")
     def user(self, row: Session) -> AbstractBaseUser | None:
@@ -90,7 +89,7 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
         return format_html(
             '<button class="button" name="row" value="{}~{}" formaction="{}">End</button>',
             row.expire_date.isoformat(),
-            fingerprint(row.session_key),
+            layer().row_fingerprint(row),
             reverse("admin:sessions_session_end"),
         )
 
@@ -105,7 +104,9 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
         if not self.has_delete_permission(request):
             raise PermissionDenied
         expires, _, name = request.POST.get("row", "").partition("~")
-        row = next((row for row in self.expiring(expires) if fingerprint(row.pk) == name), None)
+        row = next(
+            (row for row in self.expiring(expires) if layer().row_fingerprint(row) == name), None
+        )
         if row is None:
             self.message_user(request, "That session is gone already.", messages.WARNING)
         else:

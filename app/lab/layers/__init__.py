@@ -62,6 +62,10 @@ class Layer(Protocol):
         """Return what a row of the session table says, decoded."""
         ...
 
+    def row_fingerprint(self, row: Session) -> str:
+        """Return the fingerprint of the key that a row is for."""
+        ...
+
     def end(self, row: Session) -> None:
         """End the session of a row, wherever else it is kept too."""
         ...

@@ -20,6 +20,7 @@ from django_redis import get_redis_connection
 
 from config.env import SessionBackend
 from lab.cookie import SHOWN_CHARACTERS
+from lab.fingerprint import fingerprint
 from lab.layers import Command, Place, backend, store_class
 
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
@@ -168,6 +169,11 @@ def row_contents(row: Session) -> dict[str, Any]:
     """Return what a row of the session table says, decoded."""
     contents: dict[str, Any] = row.get_decoded()
     return contents
+
+
+def row_fingerprint(row: Session) -> str:
+    """Return the fingerprint of the key that a row is for."""
+    return fingerprint(row.session_key)
 
 
 def end(row: Session) -> None:
