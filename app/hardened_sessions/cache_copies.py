@@ -88,9 +88,7 @@ class Copies:
 
     def decoded(self, name: str, sealed: Sealed) -> Stored | None:
         """Return the row that the copy holds."""
-        return decode_row(
-            name, sealed.body.decode(), sealed.expires, self.serializer, trusted=True
-        )
+        return decode_row(name, sealed.body.decode(), sealed.expires, self.serializer, trusted=True)
 
     def fill(self, lease: Lease, stored: Stored | None) -> None:
         """Keep a lease's promise with the row that was read under it."""

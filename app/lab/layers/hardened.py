@@ -158,16 +158,14 @@ def cookie_contents(value: str) -> dict[str, Any] | None:
 
 def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
     """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
-    assert isinstance(session, signed_cookies.SessionStore)
-    return len(settings.SESSION_COOKIE_NAME) + len(session.cookie_value(data))
+    store = cast(signed_cookies.SessionStore, session)
+    return len(settings.SESSION_COOKIE_NAME) + len(store.cookie_value(data))
 
 
 def row_contents(row: Session) -> dict[str, Any]:
     """Return what a row of the session table says, decoded."""
     serializer = codec.serializer_of(store_class("db")())
-    stored = codec.decode_row(
-        row.session_key, row.session_data, epoch(row.expire_date), serializer
-    )
+    stored = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
     return stored.data if stored else {}
 
 

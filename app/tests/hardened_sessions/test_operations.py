@@ -1,4 +1,4 @@
-"""Any sequence of operations ends as a dict would, whoever else is at it and wherever it breaks off.
+"""Any sequence of operations ends as a dict would, whoever else is at it, wherever it breaks off.
 
 The examples are drawn anew in each run but for CI, where they are always the same.
 """

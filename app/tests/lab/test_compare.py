@@ -33,7 +33,8 @@ def test_the_page_says_what_was_recorded(visitor: Client) -> None:
     for fact, answers in table():
         row = page.split(f'<th scope="row">{fact.question}</th>')[1].split("</tr>")[0]
         assert re.findall(r'<span class="mark [a-z]*">(.+?)</span>', row) == [
-            words[recorded(settings.ENV.session_layer)[fact.name].get(backend)] for backend in SESSION_BACKENDS
+            words[recorded(settings.ENV.session_layer)[fact.name].get(backend)]
+            for backend in SESSION_BACKENDS
         ]
         assert [answer.word for answer in answers] == re.findall(r'">(.+?)</span>', row)
 
