@@ -8,6 +8,9 @@ from django.contrib.sessions.backends.base import SessionBase
 SHOWN_CHARACTERS = 8
 LIMIT_BYTES = 4096  # name and value; browsers drop a longer one (RFC 6265bis, 5.6)
 
+# In the session: its cookie ends with the browser, though the server has an expiry of its own.
+UNTIL_BROWSER_CLOSES = "until_browser_closes"
+
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
@@ -37,9 +40,6 @@ def attributes(session: SessionBase) -> list[tuple[str, str]]:
         *([("HttpOnly", "")] if settings.SESSION_COOKIE_HTTPONLY else []),
         ("SameSite", settings.SESSION_COOKIE_SAMESITE or "none"),
     ]
-
-
-UNTIL_BROWSER_CLOSES = "until_browser_closes"
 
 
 def ends_with_browser(session: SessionBase) -> bool:
