@@ -13,6 +13,7 @@ from redis.retry import Retry
 from config import gunicorn
 from config.env import SESSION_BACKENDS, load
 from config.logs import logging_config
+from lab.store_calls import CountedConnection
 
 ENV = load()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -61,8 +62,10 @@ INSTALLED_APPS = [
     # With either layer, so that a change of layers changes no table. Before Django's own sessions:
     # both have a command clearsessions.
     "hardened_sessions",
+    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
 ]
@@ -75,7 +78,10 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "lab.pages.navigation",
             ],
         },
     }
@@ -111,13 +117,17 @@ SESSION_MIDDLEWARE = {
 }
 MIDDLEWARE = [
     "config.logs.RequestIdMiddleware",
+    "lab.afterwards.AfterwardsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "lab.browser_close.BrowserCloseMiddleware",
     *SESSION_MIDDLEWARE[ENV.session_layer],
+    "lab.session_trace.SessionTraceMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -162,7 +172,10 @@ if ENV.uses_redis:
             "SOCKET_CONNECT_TIMEOUT": 0.3,  # seconds
             "SOCKET_TIMEOUT": 0.3,  # seconds
             # redis-py's own default tries ten times: seconds of waiting on a hung server.
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+            "CONNECTION_POOL_KWARGS": {
+                "retry": Retry(NoBackoff(), 0),
+                "connection_class": CountedConnection,
+            },
         },
     }
 
@@ -170,7 +183,6 @@ if ENV.uses_redis:
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "account"
-LOGOUT_REDIRECT_URL = "home"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -188,6 +200,12 @@ CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [ENV.origin]
+CSRF_FAILURE_VIEW = "lab.errors.csrf_failure"
+
+# --- Messages -------------------------------------------------------------------------------------
+
+# The default begins with a cookie of its own, whose name has no __Host-.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- Logging --------------------------------------------------------------------------------------
 
@@ -204,7 +222,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
-    "style-src": [CSP.SELF],
+    "style-src": [CSP.SELF, CSP.NONCE],  # a nonce goes out only with a page that has used it
     "img-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
     "form-action": [CSP.SELF],

@@ -339,6 +339,14 @@ class HardenedSession(SessionBase):
         names: tuple[str, ...] = keys.names_for(key or "")
         if session_key is None and self.stored is not None:
             names = tuple(dict.fromkeys((*names, self.stored.name)))
+        self.end(names)
+
+    def end(self, names: tuple[str, ...]) -> None:
+        """End what is stored under the names, for whoever has no key: an admin, a script.
+
+        Args:
+            names: as the store has them; they can be one session's forms, with and without a hash.
+        """
         for _ in range(LONGEST_CHAIN):
             held = self.asked(partial(self.storage.remove, names))
             for stored in held:

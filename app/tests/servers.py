@@ -163,9 +163,7 @@ class RedisServer(Server):
 
     def client(self) -> redis.Redis:
         """Return a client of the test's own."""
-        return redis.Redis(
-            host="127.0.0.1", port=self.port, password=PASSWORD, socket_timeout=5
-        )
+        return redis.Redis(host="127.0.0.1", port=self.port, password=PASSWORD, socket_timeout=5)
 
     def empty(self) -> None:
         """Delete what it keeps on disk; it must not run."""

@@ -1,5 +1,6 @@
 """The running stack, from outside, through TLS, in a project of its own."""
 
+import json
 import re
 import ssl
 import time
@@ -8,12 +9,15 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from stack import ENGINES, Stack
+from stack import ENGINES, ROOT, Stack
 
 VISITS = re.compile(r'data-visits="(\d+)"')
 SESSION_COOKIE = "__Host-sessionid"
 SIGN_OUT_SECONDS = 2  # what the hardened layer promises
 PASSWORD = re.compile(r"^\S{24}$", re.MULTILINE)
+
+# What the project claims of each layer, shown by the compare page and the README.
+RECORDED = ROOT / "app" / "lab" / "recorded"
 
 
 LAYERS = ("hardened", "stock")
@@ -29,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record",
         action="store_true",
-        help="write what is found into app/lab/outages.json, in place of comparing",
+        help="write what is found into app/lab, in place of comparing",
     )
 
 
@@ -105,6 +109,24 @@ def engine(request: pytest.FixtureRequest, stack: Stack) -> str:
     stack.switch(request.param)
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def claim(request: pytest.FixtureRequest, layer: str, engine: str) -> Callable[[str, bool], None]:
+    """Return what compares a finding with what is recorded, or records it."""
+    path = RECORDED / f"{layer}.json"
+
+    def compare(fact: str, found: bool) -> None:
+        claims = json.loads(path.read_text()) if path.exists() else {}
+        if request.config.getoption("--record"):
+            answers = {**claims.get(fact, {}), engine: found}
+            claims[fact] = {name: answers[name] for name in ENGINES if name in answers}
+            lines = [f"  {json.dumps(name)}: {json.dumps(claims[name])}" for name in claims]
+            path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        else:
+            assert found is claims[fact][engine], fact
+
+    return compare
 
 
 @pytest.fixture

@@ -6,12 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Visitor
+from conftest import LAYERS, RECORDED, Visitor
 
 from stack import ENGINES, ROOT, Stack, run
-
-# What the project claims, shown in the README and by the pages.
-CLAIMS = ROOT / "app" / "lab" / "survival.json"
 
 
 def restart_app(stack: Stack, engine: str) -> None:
@@ -51,7 +48,7 @@ def test_sessions_live_on_as_claimed(
     event: str,
     new_visitor: Callable[[], Visitor],
     user: tuple[str, str],
-    record_claim: Callable[[str, str, bool], None],
+    claim: Callable[[str, bool], None],
 ) -> None:
     if "Redis" in event and engine not in ("cache", "cached_db"):
         pytest.skip("this engine keeps nothing in Redis")
@@ -64,24 +61,7 @@ def test_sessions_live_on_as_claimed(
     after = new_visitor()
     assert visitor.cookie
     after.cookie = visitor.cookie
-    lives = after.signed_in() and after.visit() == 2
-    record_claim(event, engine, lives)
-    assert lives is json.loads(CLAIMS.read_text())[event][engine]
-
-
-@pytest.fixture(scope="module")
-def measured() -> dict[str, dict[str, bool]]:
-    return {}
-
-
-@pytest.fixture
-def record_claim(measured: dict[str, dict[str, bool]]) -> Callable[[str, str, bool], None]:
-    """Return what keeps a result, for `test_the_claims_are_the_results`."""
-
-    def record(event: str, engine: str, lives: bool) -> None:
-        measured.setdefault(event, {})[engine] = lives
-
-    return record
+    claim(event, after.signed_in() and after.visit() == 2)
 
 
 def test_a_reboot_in_any_order_ends_healthy(
@@ -105,9 +85,11 @@ def test_a_reboot_in_any_order_ends_healthy(
 
 
 def test_claims_and_readme_agree() -> None:
-    claims = json.loads(CLAIMS.read_text())
     readme = Path(ROOT / "README.md").read_text()
-    for event, results in claims.items():
-        assert set(results) <= set(ENGINES)
-        marks = [{True: "yes", False: "no", None: "n/a"}[results.get(engine)] for engine in ENGINES]
-        assert f"| {event} | {' | '.join(marks)} |" in readme
+    words = {True: "yes", False: "no", None: "n/a"}
+    for layer in LAYERS:
+        claims = json.loads((RECORDED / f"{layer}.json").read_text())
+        assert set(EVENTS) < set(claims)
+        for fact, answers in claims.items():
+            marks = [words[answers.get(engine)] for engine in ENGINES]
+            assert f"| {fact} | {' | '.join(marks)} |" in readme, layer

@@ -143,15 +143,7 @@ class SessionStore(HardenedSession):
             self.epoch = self.asked(lambda: revocations.epoch(data[SESSION_KEY]))
             self.loaded_who = who(data)
         self.expires = self.draft(data, 0).expires_ceil
-        codec.refuse_reserved(data)
-        kept = data
-        if encryption.enabled():
-            clear = codec.serializer_of(self).dumps(data)
-            kept = {codec.CIPHERTEXT: encryption.encrypt(self.sid, clear)}
-        meta = [self.sid, int(self.checked_at), self.expires, self.epoch]
-        value = signing.dumps(
-            {codec.META: meta, **kept}, salt=SALT, serializer=self.serializer, compress=True
-        )
+        value = self.cookie_value(data)
         size = len(settings.SESSION_COOKIE_NAME) + len(value)
         if size > LARGEST_COOKIE:
             raise CookieTooLargeError(
@@ -163,6 +155,20 @@ class SessionStore(HardenedSession):
             self.known_to_browser = True
         self._session_key = value
         self.modified = True
+
+    def cookie_value(self, data: Data) -> str:
+        """Return the value of a cookie with this data, of whatever length."""
+        codec.refuse_reserved(data)
+        kept = data
+        if encryption.enabled():
+            clear = codec.serializer_of(self).dumps(data)
+            kept = {codec.CIPHERTEXT: encryption.encrypt(self.sid, clear)}
+        meta = [self.sid, int(self.checked_at), int(self.expires), self.epoch]
+        return str(
+            signing.dumps(
+                {codec.META: meta, **kept}, salt=SALT, serializer=self.serializer, compress=True
+            )
+        )
 
     def create(self) -> None:
         """Begin a session: the cookie is made by `save`, at the end of the request."""

@@ -4,13 +4,10 @@ import pickle
 import re
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -20,7 +17,6 @@ from tests.hardened_sessions.conftest import (
     PACKAGES,
     MakeSession,
     everything_at_rest,
-    forget,
     rows,
 )
 from tests.servers import RedisServer
@@ -241,15 +237,6 @@ def test_renaming_is_refused_while_workers_still_write_the_other_form(
         call_command("rehash_sessions")
 
 
-@pytest.mark.parametrize("engine", ["db"])
-def test_rows_stay_readable_for_djangos_own_model(store: MakeSession) -> None:
-    session = store()
-    session["n"] = [1, {"a": "b"}]
-    session.save()
-    row = Session.objects.get(pk=hashed(session.session_key or ""))
-    assert row.get_decoded()["n"] == [1, {"a": "b"}]
-
-
 # --- Values ---------------------------------------------------------------------------------------
 
 
@@ -300,104 +287,6 @@ def test_a_planted_pickle_runs_no_code(store: MakeSession, redis_server: RedisSe
         client.set(former_cache.redis_key(key), pickle.dumps(Bomb()))
     assert store(key).get("n") is None
     assert not Bomb.exploded
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        pytest.param(
-            "stock", marks=pytest.mark.xfail(strict=True, reason="the signature names no key")
-        ),
-        "hardened",
-    ],
-)
-@ON_SERVER
-def test_one_sessions_value_under_another_name_is_no_session(
-    store: MakeSession, engine: str, layer: str, redis_server: RedisServer, settings: Settings
-) -> None:
-    victim, attacker = store(), store()
-    victim["user"], attacker["user"] = "victim", "attacker"
-    for session in (victim, attacker):
-        session.save()
-        store(session.session_key).load()
-    move(victim.session_key or "", attacker.session_key or "", redis_server, settings)
-    assert store(attacker.session_key).get("user") != "victim"
-
-
-def move(source: str, target: str, redis_server: RedisServer, settings: Settings) -> None:
-    """Put the source's stored value under the target's name, wherever both lie, as a thief would."""
-    with redis_server.client() as client:
-        for key in client.keys("*"):
-            for old, new in ((source, target), (hashed(source), hashed(target))):
-                if old.encode() in key:
-                    client.set(key.replace(old.encode(), new.encode()), client.get(key))
-    with connection.cursor() as cursor:
-        for old, new in ((source, target), (hashed(source), hashed(target))):
-            cursor.execute(
-                "UPDATE django_session SET session_data = "
-                "(SELECT session_data FROM django_session WHERE session_key = %s) "
-                "WHERE session_key = %s",
-                [old, new],
-            )
-    for path in Path(settings.SESSION_FILE_PATH).iterdir():
-        for old, new in ((source, target), (hashed(source), hashed(target))):
-            if path.name.endswith(old):
-                path.with_name(path.name.replace(old, new)).write_bytes(path.read_bytes())
-    forget()
-
-
-ENCRYPTION_KEYS = ("a1" * 32, "b2" * 32)
-
-
-@ALL
-def test_encryption_at_rest_hides_what_a_session_holds(
-    store: MakeSession,
-    options: Callable[..., None],
-    redis_server: RedisServer,
-    settings: Settings,
-) -> None:
-    import base64
-    import zlib
-
-    options(ENCRYPTION_KEYS=ENCRYPTION_KEYS[:1])
-    session = store()
-    session["card"] = "4111-1111-1111-1111"
-    session.save()
-    assert store(session.session_key)["card"] == "4111-1111-1111-1111"
-    lies = everything_at_rest(redis_server, settings.SESSION_FILE_PATH)
-    texts = [lies, session.session_key or ""]
-    for text in [*rows().values(), session.session_key or ""]:
-        body = text.lstrip(".").split(":")[0]
-        raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
-        texts.append((zlib.decompress(raw) if text.startswith(".") else raw).decode("latin-1"))
-    assert not [text for text in texts if "4111" in text or "card" in text]
-
-
-@ALL
-def test_encryption_keys_rotate_by_list(store: MakeSession, options: Callable[..., None]) -> None:
-    options(ENCRYPTION_KEYS=ENCRYPTION_KEYS[:1])
-    session = store()
-    session["n"] = 1
-    session.save()
-    options(ENCRYPTION_KEYS=ENCRYPTION_KEYS[::-1])
-    session = store(session.session_key)
-    assert session["n"] == 1
-    session["n"] = 2
-    session.save()
-    options(ENCRYPTION_KEYS=ENCRYPTION_KEYS[1:])
-    forget()
-    assert store(session.session_key)["n"] == 2
-
-
-@ON_SERVER
-def test_sessions_from_before_encryption_are_found(
-    store: MakeSession, options: Callable[..., None]
-) -> None:
-    session = store()
-    session["n"] = 1
-    session.save()
-    options(ENCRYPTION_KEYS=ENCRYPTION_KEYS)
-    assert store(session.session_key)["n"] == 1
 
 
 # --- The old cookie name --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Between the app and its stores: a slow link, a silent one, and one that is cut at a bad moment."""
+"""Between the app and its stores: a slow link, a silent one, one that is cut at a bad moment."""
 
 import time
 from collections.abc import Callable, Iterator

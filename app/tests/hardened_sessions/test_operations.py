@@ -1,4 +1,4 @@
-"""Any sequence of operations ends as a dict would, whoever else is at it and wherever it breaks off.
+"""Any sequence of operations ends as a dict would, whoever else is at it, wherever it breaks off.
 
 The examples are drawn anew in each run but for CI, where they are always the same.
 """
@@ -22,7 +22,7 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
 drawn = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize="CI" in os.environ,
+    derandomize=bool(os.environ.get("CI")),
     database=None,
     # The stores are emptied by no fixture in between: each example has a session of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

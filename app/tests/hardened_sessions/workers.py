@@ -79,7 +79,7 @@ class Worker:
             connection.close()
 
     def kill(self) -> None:
-        """End it as the kernel would for want of memory: its parent, and the process that serves."""
+        """End it as for want of memory: the parent, and the process that serves."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

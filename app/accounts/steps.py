@@ -1,0 +1,43 @@
+"""What became of the session's key with each step of signing in and changing the password."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from lab.fingerprint import fingerprint
+
+KEY = "key_steps"
+KEPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, and the key's fingerprint on both sides of it."""
+
+    name: str
+    before: str
+    after: str
+
+
+def current(request: HttpRequest) -> str:
+    """Return the fingerprint of the key that the browser sent; empty without one."""
+    return fingerprint(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+
+
+def record(request: HttpRequest, name: str, before: str) -> None:
+    """Remember a step in the session that came out of it, with the fingerprint from before.
+
+    The one from after is what the next request brings: under `signed_cookies` the key is the
+    cookie, which holds this very list.
+    """
+    steps = request.session.get(KEY, [])
+    request.session[KEY] = [*steps, [name, before]][-KEPT:]
+
+
+def steps(request: HttpRequest) -> list[Step]:
+    """Return the steps that this session remembers, the newest last."""
+    kept = request.session.get(KEY, [])
+    befores = [before for _, before in kept] + [current(request)]
+    return [Step(name, *sides) for (name, _), sides in zip(kept, pairwise(befores), strict=True)]

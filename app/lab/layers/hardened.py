@@ -1,0 +1,180 @@
+"""The hardened layer: sessions are kept under the hash of their key.
+
+A name that a store knows opens nothing, so pages and commands show it whole.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
+from django.core import signing
+from django.utils import timezone
+
+from config.env import SessionBackend
+from hardened_sessions import codec, keys
+from hardened_sessions.backends import signed_cookies
+from hardened_sessions.backends.cache import PREFIX
+from hardened_sessions.backends.file import folder
+from hardened_sessions.record import Stored, epoch
+from hardened_sessions.redis_client import redis_client
+from hardened_sessions.session import HardenedSession
+from lab.cookie import SHOWN_CHARACTERS
+from lab.fingerprint import of_hash
+from lab.layers import Command, Place, backend, stock, store_class
+from lab.layers.commands import IN_REDIS, READ_COOKIE, ROW, SHELL
+
+FETCH = (
+    "from importlib import import_module; "
+    "session = import_module(settings.SESSION_ENGINE).SessionStore(); "
+    "kept = session.storage.fetch(('{name}',), fresh=True); "
+)
+DATA = FETCH + "print(kept.data)"
+ENDS = (
+    "from datetime import UTC, datetime; "
+    + FETCH
+    + "print(datetime.fromtimestamp(kept.expires, UTC).isoformat())"
+)
+
+
+def describe() -> str:
+    """Return what this layer is, in a few words."""
+    return "the hardened engines"
+
+
+def places(backend: SessionBackend, key: str) -> list[Place]:
+    """Return every place where the backend keeps the session with this key, as it is now."""
+    if backend == "signed_cookies":
+        return [cookie(key)]
+    stored = engine(backend).storage.fetch(keys.names_for(key), fresh=True)
+    if stored is None:
+        return []
+    if keys.is_key(stored.name):
+        # Django's own form, until its next save: its name is the key, and not to be shown.
+        return stock.places(backend, key)
+    if backend == "file":
+        return [file(stored)]
+    row_or_key = [] if backend == "cache" else [row(backend, stored)]
+    in_redis = [] if backend == "db" else redis_key(backend, stored)
+    return in_redis + row_or_key
+
+
+def engine(backend: SessionBackend) -> HardenedSession:
+    """Return an empty session of the backend."""
+    return cast(HardenedSession, store_class(backend)())
+
+
+def ends(stored: Stored) -> datetime:
+    """Return when the session ends, which is in its value."""
+    return datetime.fromtimestamp(stored.expires, UTC)
+
+
+def shell(backend: SessionBackend, stored: Stored) -> tuple[Command, Command]:
+    """Return the commands that read the value with the engine's own code."""
+    return (
+        Command("decoded", SHELL.format(backend=backend, code=DATA.format(name=stored.name))),
+        Command("expires", SHELL.format(backend=backend, code=ENDS.format(name=stored.name))),
+    )
+
+
+def row(backend: SessionBackend, stored: Stored) -> Place:
+    """Return the row of `django_session`."""
+    where = f"session_key = '{stored.name}'"
+    return Place(
+        kind="a row in Postgres",
+        name=f"django_session, session_key {stored.name}",
+        raw=stored.payload,
+        size=len(stored.payload),
+        expires=ends(stored),
+        commands=(
+            Command("raw", ROW.format(column="session_data", where=where)),
+            *shell(backend, stored),
+        ),
+    )
+
+
+def redis_key(backend: SessionBackend, stored: Stored) -> list[Place]:
+    """Return the key in Redis: the session, or for `cached_db` a copy of the row."""
+    name = PREFIX + stored.name
+    value, milliseconds = redis_client().call("GET", name), redis_client().call("PTTL", name)
+    if value is None or milliseconds < 0:
+        return []
+    return [
+        Place(
+            kind="a key in Redis" if backend == "cache" else "a copy in Redis",
+            name=name,
+            raw=value.decode(),
+            size=len(value),
+            expires=timezone.now() + timedelta(milliseconds=milliseconds),
+            commands=(
+                Command("raw", IN_REDIS.format(command=f"get {name}")),
+                Command("seconds left", IN_REDIS.format(command=f"ttl {name}")),
+                *(shell(backend, stored)[:1] if backend == "cache" else ()),
+            ),
+        )
+    ]
+
+
+def file(stored: Stored) -> Place:
+    """Return the file; its modification time is when the session ends."""
+    path = folder() / f"{settings.SESSION_COOKIE_NAME}{stored.name}"
+    execute = "docker compose exec app-file"
+    return Place(
+        kind="a file",
+        name=str(path),
+        raw=Path(path).read_text(),
+        size=len(stored.payload),
+        expires=ends(stored),
+        commands=(
+            Command("raw", f"{execute} cat {path}"),
+            shell("file", stored)[0],
+            Command("expires", f"{execute} date --utc --iso-8601=seconds --reference={path}"),
+        ),
+    )
+
+
+def cookie(value: str) -> Place:
+    """Return the cookie itself: signed, so nobody can change it, and readable by all."""
+    return Place(
+        kind="the cookie itself",
+        name="in your browser and nowhere else",
+        raw=f"{value[:SHOWN_CHARACTERS]}…",
+        size=len(settings.SESSION_COOKIE_NAME) + len(value),
+        expires=None,
+        commands=(Command("decoded", READ_COOKIE.format(without=codec.META)),),
+    )
+
+
+def cookie_contents(value: str) -> dict[str, Any] | None:
+    """Return what anyone can read in a `signed_cookies` cookie; None where it is not ours."""
+    try:
+        contents: dict[str, Any] = signing.loads(value, salt=signed_cookies.SALT)
+    except signing.BadSignature:
+        return None
+    return contents
+
+
+def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
+    """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
+    store = cast(signed_cookies.SessionStore, session)
+    return len(settings.SESSION_COOKIE_NAME) + len(store.cookie_value(data))
+
+
+def row_contents(row: Session) -> dict[str, Any]:
+    """Return what a row of the session table says, decoded."""
+    serializer = codec.serializer_of(store_class("db")())
+    stored = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
+    return stored.data if stored else {}
+
+
+def row_fingerprint(row: Session) -> str:
+    """Return the fingerprint of the key that a row is for."""
+    name = row.session_key
+    return of_hash(keys.hashed(name) if keys.is_key(name) else name)
+
+
+def end(row: Session) -> None:
+    """End the session of a row, wherever else it is kept too."""
+    engine(backend()).end((row.session_key,))

@@ -1,0 +1,49 @@
+"""A visitor, on any engine."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.file import SessionStore as FileStore
+from django.test import Client
+from pytest_django import Settings
+
+from config.env import SESSION_BACKENDS, SessionBackend
+from tests.lab.visiting import PASSWORD
+
+
+@pytest.fixture
+def use(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[SessionBackend], None]:
+    """Return what makes a backend the one that runs, with a Redis and a folder to use."""
+
+    def switch(backend: SessionBackend) -> None:
+        settings.ENV = replace(settings.ENV, session_backend=backend)
+        package = settings.SESSION_PACKAGES[settings.ENV.session_layer]
+        settings.SESSION_ENGINE = f"{package}.{backend}"
+        settings.SESSION_FILE_PATH = str(tmp_path)
+        monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
+
+    return switch
+
+
+@pytest.fixture(params=SESSION_BACKENDS)
+def engine(request: pytest.FixtureRequest, use: Callable[[SessionBackend], None]) -> SessionBackend:
+    """Run the test once on each engine."""
+    backend: SessionBackend = request.param
+    use(backend)
+    return backend
+
+
+@pytest.fixture
+def visitor() -> Client:
+    return Client(headers={"Host": "www.example.org", "X-Forwarded-Proto": "https"})
+
+
+@pytest.fixture
+def ada(db: None) -> Any:
+    return get_user_model().objects.create_user("ada", "ada@example.org", PASSWORD)

@@ -1,0 +1,55 @@
+"""The page of cookies and headers says what is really sent."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from lab.headers import HEADERS, SESSION_COOKIE
+from tests.lab.visiting import key_of, text_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_header_that_is_sent_has_its_reason(visitor: Client) -> None:
+    answer = visitor.get("/cookies/")
+    page = text_of(answer)
+    sent = set(answer.headers) - {"Content-Length"}
+    assert sent <= set(HEADERS)
+    shown = dict(
+        re.findall(r'data-header="([A-Za-z-]+)">.*?class="value">(.*?)</code>', page, re.DOTALL)
+    )
+    for name in sent:
+        assert shown[name] == answer[name]
+
+
+def test_every_attribute_of_the_session_cookie_has_its_reason(visitor: Client) -> None:
+    visitor.get("/")
+    line = visitor.cookies[settings.SESSION_COOKIE_NAME].OutputString()
+    for part in line.split("; ")[1:]:
+        if not part.startswith("expires"):
+            assert part in SESSION_COOKIE or part.split("=")[0] in SESSION_COOKIE
+    assert line.startswith("__Host-")
+
+
+def test_hsts_is_explained_where_it_is_sent_and_where_it_is_not(visitor: Client, settings) -> None:
+    assert 'data-header="Strict-Transport-Security"' in text_of(visitor.get("/cookies/"))
+    settings.SECURE_HSTS_SECONDS = 0
+    without = Client(headers={"Host": "www.example.org", "X-Forwarded-Proto": "https"})
+    page = text_of(without.get("/cookies/"))
+    assert 'data-header="Strict-Transport-Security"' not in page
+    assert "is not among them" in page
+
+
+def test_the_length_is_the_length_of_what_was_filled_in(visitor: Client) -> None:
+    for path in ("/cookies/", "/", "/values/"):
+        answer = visitor.get(path)
+        assert int(answer["Content-Length"]) == len(answer.content)
+        assert b"<!--" not in answer.content
+
+
+def test_a_cookie_that_is_set_is_shown_without_its_value(visitor: Client) -> None:
+    page = text_of(visitor.get("/"))
+    assert f"__Host-sessionid={key_of(visitor)[:8]}…; " in page
+    assert key_of(visitor) not in page

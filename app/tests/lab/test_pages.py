@@ -1,0 +1,138 @@
+"""What holds for every page, on every engine."""
+
+import re
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from config.env import SessionBackend
+from lab.pages import PAGES
+from tests.lab.visiting import PASSWORD, key_of, stored, text_of
+
+pytestmark = pytest.mark.django_db
+
+PATHS = {
+    "home": "/",
+    "account": "/accounts/",
+    **{page.name: f"/{page.name}/" for page in PAGES if page.name not in ("home", "account")},
+}
+TITLES = {page.name: page.title for page in PAGES}
+
+
+def sign_in(visitor: Client) -> None:
+    form = {"username": "ada", "password": PASSWORD}
+    assert visitor.post("/accounts/login/", form).status_code == 302
+
+
+def test_the_nine_pages_are_in_the_navigation_of_each(
+    engine: SessionBackend, visitor: Client, ada: object
+) -> None:
+    sign_in(visitor)
+    assert len(PATHS) == 9
+    for name, path in PATHS.items():
+        answer = visitor.get(path)
+        assert answer.status_code == 200
+        page = text_of(answer)
+        for linked in PATHS.values():
+            assert f'<a href="{linked}"' in page
+        assert re.search(rf'aria-current="page">{TITLES[name]}<', page)
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/signed-out/"])
+def test_signing_in_and_out_are_part_of_the_account_page(visitor: Client, path: str) -> None:
+    page = text_of(visitor.get(path))
+    assert page.count("aria-current") == 1
+    assert 'aria-current="page">Account<' in page
+
+
+def test_no_page_needs_more_than_five_queries(
+    engine: SessionBackend, visitor: Client, ada: object
+) -> None:
+    sign_in(visitor)
+    visitor.post("/cart/", {"action": "add", "product": first_product(visitor), "quantity": 2})
+    counts = {}
+    for name, path in PATHS.items():
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert visitor.get(path).status_code == 200
+        # Transactions of the test itself are no statements of the page's.
+        sql = [q["sql"] for q in queries if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+        counts[name] = len(sql)
+    assert max(counts.values()) <= 5, counts
+    assert counts["account"] >= 1
+
+
+def first_product(visitor: Client) -> str:
+    match = re.search(r'name="product" value="(\d+)"', text_of(visitor.get("/cart/")))
+    assert match
+    return match[1]
+
+
+def test_nothing_stands_inline_that_the_policy_would_block(
+    engine: SessionBackend, visitor: Client
+) -> None:
+    for path in [*PATHS.values(), "/accounts/login/", "/accounts/signed-out/", "/no-such-page/"]:
+        page = text_of(visitor.get(path))
+        assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", page), path
+        assert not re.search(r"<script(?![^>]* src=)|<style", page), path
+        assert not re.search(r"(src|href)=\"(https?:)?//", page), path
+
+
+def test_the_policy_allows_nothing_inline(visitor: Client) -> None:
+    policy = visitor.get("/compare/")["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-" not in policy
+    assert "nonce-" not in policy
+
+
+def test_visits_without_a_cookie_leave_no_session_behind(
+    engine: SessionBackend, visitor: Client
+) -> None:
+    others = [path for path in PATHS.values() if path != "/"]
+    others += ["/accounts/login/", "/accounts/signed-out/?before=0123456789ab", "/admin/"]
+    others += ["/accounts/password/", "/robots.txt", "/no-such-page/"]
+    visitor.get("/compare/")  # the first connection to Redis
+    before = stored()
+    for number in range(200):
+        visitor.cookies.clear()
+        answer = visitor.get(others[number % len(others)])
+        assert answer.status_code in (200, 302, 404)
+        assert not key_of(visitor)
+    assert stored() == before
+
+
+def test_the_visit_counter_is_what_starts_a_session(
+    engine: SessionBackend, visitor: Client
+) -> None:
+    before = stored()
+    visitor.get("/")
+    assert key_of(visitor)
+    grown = 0 if engine == "signed_cookies" else 1
+    assert max(now - was for now, was in zip(stored(), before, strict=True)) == grown
+
+
+def test_robots_are_told_to_leave_the_counter_alone(visitor: Client) -> None:
+    answer = visitor.get("/robots.txt")
+    assert answer["Content-Type"] == "text/plain"
+    lines = text_of(answer).splitlines()
+    assert lines[0] == "User-agent: *"
+    assert {"Disallow: /$", "Disallow: /accounts/", "Disallow: /admin/"} <= set(lines)
+
+
+def test_the_icon_is_found_by_its_oldest_name(visitor: Client) -> None:
+    answer = visitor.get("/favicon.ico")
+    assert re.fullmatch(r"/static/icon\.[0-9a-f]{12}\.svg", answer["Location"])
+
+
+def test_a_page_is_kept_by_no_cache(visitor: Client) -> None:
+    for path in PATHS.values():
+        answer = visitor.get(path)
+        assert {"private", "no-store"} <= set(answer["Cache-Control"].split(", ")), path
+
+
+def test_the_engine_that_runs_is_named(engine: SessionBackend, visitor: Client) -> None:
+    visitor.get("/")
+    assert f"<code>{engine}</code>" in text_of(visitor.get("/"))

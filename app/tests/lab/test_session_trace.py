@@ -1,0 +1,59 @@
+"""What a request's session cost, as `Server-Timing` says it."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from config.env import SessionBackend
+from tests.lab.visiting import text_of
+
+pytestmark = pytest.mark.django_db
+
+HEADER = re.compile(
+    r"session-load;dur=(\d+\.\d\d), session-save;dur=(\d+\.\d\d), "
+    r'session-sql;desc="(\d+)", session-redis;desc="(\d+)"'
+)
+
+# SQL statements and Redis commands of Django's own engines: reading, and writing what exists.
+READS = {"db": (1, 0), "cached_db": (0, 1), "cache": (0, 1), "file": (0, 0)}
+WRITES = {"db": (1, 0), "cached_db": (1, 1), "cache": (0, 2), "file": (0, 0)}
+
+
+def cost(visitor: Client, path: str) -> tuple[float, float, int, int]:
+    match = HEADER.fullmatch(visitor.get(path)["Server-Timing"])
+    assert match
+    return float(match[1]), float(match[2]), int(match[3]), int(match[4])
+
+
+def test_calls_are_counted_where_the_session_caused_them(
+    engine: SessionBackend, visitor: Client, ada: object
+) -> None:
+    visitor.force_login(ada)  # type: ignore[arg-type]
+    visitor.get("/")
+    reads, writes = READS.get(engine, (0, 0)), WRITES.get(engine, (0, 0))
+    load, save, sql, redis = cost(visitor, "/cart/")
+    # The catalogue and the user are asked of Postgres too, and not by the session.
+    assert (sql, redis) == reads
+    assert load > 0
+    assert save == 0
+    load, save, sql, redis = cost(visitor, "/")
+    savepoint = 2 * writes[0]  # within a test's transaction, where the site begins one of its own
+    assert (sql, redis) == (reads[0] + writes[0] + savepoint, reads[1] + writes[1])
+    assert load > 0
+    assert save > 0
+
+
+def test_a_visit_without_a_cookie_asks_no_store(engine: SessionBackend, visitor: Client) -> None:
+    assert cost(visitor, "/values/")[2:] == (0, 0)
+
+
+def test_the_page_says_what_its_own_request_did(engine: SessionBackend, visitor: Client) -> None:
+    page = text_of(visitor.get("/"))
+    assert 'data-modified="yes"' in page
+    assert 'data-saved="yes"' in page
+    assert "__Host-sessionid=" in page.split("data-set-cookie>")[1]
+    page = text_of(visitor.get("/compare/"))
+    assert 'data-accessed="yes"' in page
+    assert 'data-saved="no"' in page
+    assert "data-set-cookie" not in page
