@@ -25,6 +25,7 @@ def stacked_bars(
     for name, total in zip(names, left, strict=True):
         axes.text(total, name, f" {total:,.0f}", va="center", fontsize=8)
     axes.set_xlim(0, max(left) * 1.12)
+    axes.invert_yaxis()  # the first one on top
     return finished(figure, axes, title, unit, legend=len(parts) > 1)
 
 
@@ -50,7 +51,6 @@ def finished(
     """Return the drawing without what is outside its <svg>."""
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel(unit)
-    axes.invert_yaxis() if not axes.get_ylabel() else None
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
         axes.legend(fontsize=8, frameon=False)

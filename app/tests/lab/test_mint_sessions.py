@@ -18,9 +18,10 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(params=SESSION_BACKENDS)
 def engine(request: pytest.FixtureRequest, settings: Settings, tmp_path) -> str:
     package = settings.SESSION_ENGINE.rpartition(".")[0]
-    settings.SESSION_ENGINE = f"{package}.{request.param}"
+    name = f"{package}.{request.param}"
+    settings.SESSION_ENGINE = name
     settings.SESSION_FILE_PATH = str(tmp_path)
-    return settings.SESSION_ENGINE
+    return name
 
 
 def minted(number: int, *options: str) -> list[str]:
