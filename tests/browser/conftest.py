@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import engine, site, stack, user  # noqa: F401 - the scenarios' own fixtures
+from conftest import (  # noqa: F401 - the scenarios' own fixtures
+    engine,
+    layer,
+    pytest_addoption,
+    site,
+    stack,
+    user,
+    users,
+)
 from playwright.sync_api import Browser, sync_playwright
 from window import ARGUMENTS, CHROMIUM, Visit
 

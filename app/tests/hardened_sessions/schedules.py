@@ -214,18 +214,18 @@ def run(
         advance(number)
     while waiting:
         options = sorted(waiting)
-        number = None if made.left else choose(made, options)
-        if number is None:
+        chosen = None if made.left else choose(made, options)
+        if chosen is None:
             made.left = True
-            for number in options:
-                stepper.worker(number).permits.put(False)
-                del waiting[number]
-                advance(number)
+            for leaving in options:
+                stepper.worker(leaving).permits.put(False)
+                del waiting[leaving]
+                advance(leaving)
             continue
-        call = waiting.pop(number)
-        stepper.worker(number).permits.put(True)
-        advance(number)
-        made.note(Step(options, number, call))
+        call = waiting.pop(chosen)
+        stepper.worker(chosen).permits.put(True)
+        advance(chosen)
+        made.note(Step(options, chosen, call))
         made.left = leave(made)
     return made
 

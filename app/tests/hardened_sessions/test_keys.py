@@ -301,7 +301,7 @@ def test_an_old_cookie_name_is_taken_over_at_once_under_a_new_key(
     session["n"] = 5
     session.save()
     client = Client()
-    client.cookies["sessionid"] = session.session_key
+    client.cookies["sessionid"] = session.session_key or ""
     answer = client.get("/read", secure=True)
     assert answer.content == b"5"
     new = answer.cookies["__Host-sessionid"].value
@@ -321,8 +321,8 @@ def test_the_old_name_counts_for_nothing_beside_the_new_one(
     planted.save()
     own.save()
     client = Client()
-    client.cookies["sessionid"] = planted.session_key
-    client.cookies["__Host-sessionid"] = own.session_key
+    client.cookies["sessionid"] = planted.session_key or ""
+    client.cookies["__Host-sessionid"] = own.session_key or ""
     assert client.get("/read", secure=True).content == b"1"
 
 
@@ -331,5 +331,5 @@ def test_without_the_setting_the_old_name_is_nothing(store: MakeSession) -> None
     session["n"] = 5
     session.save()
     client = Client()
-    client.cookies["sessionid"] = session.session_key
+    client.cookies["sessionid"] = session.session_key or ""
     assert client.get("/read", secure=True).content == b"0"

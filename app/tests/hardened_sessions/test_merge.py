@@ -28,7 +28,8 @@ type Data = dict[str, Any]
 
 ON_SERVER = engines("db", "cached_db", "cache", "file")
 
-drawn = settings(max_examples=300, deadline=None, derandomize=bool(os.environ.get("CI")), database=None)
+CI = bool(os.environ.get("CI"))
+drawn = settings(max_examples=300, deadline=None, derandomize=CI, database=None)
 
 # --- The function, against a model ----------------------------------------------------------------
 

@@ -210,13 +210,34 @@ def test_a_cookie_that_was_tampered_with_is_no_session(store: MakeSession) -> No
     assert store(value)["n"] == 1
 
 
+def move(source: str, target: str, redis_server: RedisServer, settings: Settings) -> None:
+    """Put the source's stored value under the target's name, wherever it lies, as a thief would."""
+    pairs = ((source, target), (hashed(source), hashed(target)))
+    with redis_server.client() as client:
+        for key in client.keys("*"):
+            for old, new in pairs:
+                if old.encode() in key:
+                    client.set(key.replace(old.encode(), new.encode()), client.get(key))
+    with connection.cursor() as cursor:
+        for old, new in pairs:
+            cursor.execute(
+                "UPDATE django_session SET session_data = "
+                "(SELECT session_data FROM django_session WHERE session_key = %s) "
+                "WHERE session_key = %s",
+                [old, new],
+            )
+    for path in Path(settings.SESSION_FILE_PATH).iterdir():
+        for old, new in pairs:
+            if path.name.endswith(old):
+                path.with_name(path.name.replace(old, new)).write_bytes(path.read_bytes())
+    forget()
+
+
 @layers(stock="the signature names no key")
 @ON_SERVER
 def test_another_sessions_value_is_no_session(
     store: MakeSession, engine: str, layer: str, redis_server: RedisServer, settings: Settings
 ) -> None:
-    from tests.hardened_sessions.test_keys import move
-
     victim, attacker = saved(store, who="victim"), saved(store, who="attacker")
     move(victim.session_key, attacker.session_key, redis_server, settings)
     assert store(attacker.session_key).get("who") != "victim"

@@ -70,9 +70,10 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 def new_password(request: HttpRequest) -> HttpResponse:
-    request.user.set_password(request.GET["password"])
-    request.user.save()
-    update_session_auth_hash(request, request.user)
+    user = get_user_model().objects.get(username=request.user.get_username())
+    user.set_password(request.GET["password"])
+    user.save()
+    update_session_auth_hash(request, user)
     return HttpResponse("changed")
 
 

@@ -1,14 +1,11 @@
 """The same site in a worker process of its own, on the tests' database."""
 
 import os
-from typing import Any
 
 from tests.hardened_sessions.settings import *  # noqa: F403 - settings of settings
-from tests.hardened_sessions.settings import DATABASES as TEST_DATABASES
+from tests.hardened_sessions.settings import DATABASES
 
-DATABASES: dict[str, dict[str, Any]] = {
-    "default": {**TEST_DATABASES["default"], "NAME": "test_sessions"}
-}
+DATABASES["default"]["NAME"] = "test_sessions"
 SESSION_ENGINE = os.environ["WORKER_SESSION_ENGINE"]
 SESSION_FILE_PATH = os.environ["WORKER_SESSION_FILE_PATH"]
 SECRET_KEY = os.environ["WORKER_SECRET_KEY"]

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from config.env import SESSION_BACKENDS, SessionBackend
 from tests.lab.visiting import PASSWORD
+from tests.servers import RedisServer
 
 
 @pytest.fixture
@@ -29,6 +30,13 @@ def use(
         monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
 
     return switch
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(redis_server: RedisServer) -> None:
+    """Begin without what other tests left, which would expire while this one counts."""
+    with redis_server.client() as client:
+        client.flushall()
 
 
 @pytest.fixture(params=SESSION_BACKENDS)

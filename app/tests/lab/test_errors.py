@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config import urls as config_urls
 from config.env import SessionBackend
-from tests.lab.visiting import key_of, text_of
+from tests.lab.visiting import STOCK, key_of, text_of
 
 handler400 = config_urls.handler400
 handler403 = config_urls.handler403
@@ -39,11 +39,18 @@ def failing(visitor: Client, settings: Settings) -> Client:
     return visitor
 
 
+def test_a_database_that_is_away_is_503(failing: Client) -> None:
+    answer = failing.get("/fail/postgres/")
+    assert (answer.status_code, "Retry-After" in answer) == (503, True)
+    assert "secret detail" not in text_of(answer)
+    says = "Back in a moment" if STOCK else "The database is away just now."
+    assert says in text_of(answer)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "title"),
     [
         ("/fail/mistake/", 500, "Something went wrong"),
-        ("/fail/postgres/", 503, "Back in a moment"),
         ("/fail/redis/", 503, "Back in a moment"),
         ("/fail/denied/", 403, "This page is not yours to see"),
         ("/no-such-page/", 404, "There is no such page"),

@@ -10,12 +10,20 @@ from django.core.cache import caches
 from django.test import Client
 
 from config.env import SessionBackend
+from hardened_sessions.keys import hashed
 from lab.layers import layer
-from tests.lab.visiting import contents, key_of, text_of
+from tests.lab.visiting import STOCK, contents, key_of, text_of
 
 pytestmark = pytest.mark.django_db
 
-PLACES = {"db": 1, "cached_db": 2, "cache": 1, "file": 1, "signed_cookies": 1}
+# The hardened layer copies a row once its transaction has committed, as a test's never does.
+PLACES = {
+    "db": 1,
+    "cached_db": 2 if STOCK else 1,
+    "cache": 1,
+    "file": 1,
+    "signed_cookies": 1,
+}
 
 
 def shown(page: str, what: str) -> list[str]:
@@ -42,8 +50,8 @@ def test_the_stored_bytes_and_what_they_say(engine: SessionBackend, visitor: Cli
     raw = shown(page, "raw")
     if engine in ("db", "cached_db"):
         assert Session.objects.get().session_data in raw
-    if engine in ("cache", "cached_db"):
-        assert '{"visits": 2}' in raw
+    if engine == "cache" or (engine == "cached_db" and STOCK):
+        assert any(re.search(r'{"visits": ?2}$', value) for value in raw)
     if engine == "signed_cookies":
         assert raw == [f"{key_of(visitor)[:8]}…"]
     assert f"{len('__Host-sessionid') + 1 + len(key_of(visitor))} of 4096 bytes" in page
@@ -73,7 +81,8 @@ def test_each_place_has_a_command_for_what_it_shows(
     assert commands
     for _, line in commands:
         assert line.startswith(("docker compose exec ", "COOKIE="))
-        assert key_of(visitor)[:8] in line or engine == "signed_cookies"
+        name = key_of(visitor)[:8] if STOCK else hashed(key_of(visitor))
+        assert name in line or engine == "signed_cookies"
     assert "decoded" in dict(commands) or engine == "cache"  # whose raw value is the JSON
 
 
@@ -87,6 +96,7 @@ def test_a_store_that_lost_the_copy_still_shows_the_row(use, visitor: Client) ->
     assert place.kind == "a row in Postgres"
 
 
+@pytest.mark.skipif(not STOCK, reason="every file of the hardened layer ends")
 def test_a_file_that_the_engine_never_expires_has_no_end(use, visitor: Client) -> None:
     use("file")
     visitor.post("/expiry/", {"choice": "default"})

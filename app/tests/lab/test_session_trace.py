@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from config.env import SessionBackend
-from tests.lab.visiting import text_of
+from tests.lab.visiting import STOCK, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -15,9 +15,16 @@ HEADER = re.compile(
     r'session-sql;desc="(\d+)", session-redis;desc="(\d+)"'
 )
 
-# SQL statements and Redis commands of Django's own engines: reading, and writing what exists.
+# SQL statements and Redis commands: reading, and writing what exists.
 READS = {"db": (1, 0), "cached_db": (0, 1), "cache": (0, 1), "file": (0, 0)}
-WRITES = {"db": (1, 0), "cached_db": (1, 1), "cache": (0, 2), "file": (0, 0)}
+WRITES = {
+    "db": (1, 0),
+    "cached_db": (1, 1),
+    "cache": (0, 2) if STOCK else (0, 1),
+    "file": (0, 0),
+}
+# Django's engine begins and ends a transaction; within a test's, that is two more statements.
+SAVEPOINT = 2 if STOCK else 0
 
 
 def cost(visitor: Client, path: str) -> tuple[float, float, int, int]:
@@ -29,6 +36,8 @@ def cost(visitor: Client, path: str) -> tuple[float, float, int, int]:
 def test_calls_are_counted_where_the_session_caused_them(
     engine: SessionBackend, visitor: Client, ada: object
 ) -> None:
+    if not STOCK and engine in ("cached_db", "signed_cookies"):
+        pytest.skip("copies and feed want committed transactions; the layer's own tests count them")
     visitor.force_login(ada)  # type: ignore[arg-type]
     visitor.get("/")
     reads, writes = READS.get(engine, (0, 0)), WRITES.get(engine, (0, 0))
@@ -38,7 +47,7 @@ def test_calls_are_counted_where_the_session_caused_them(
     assert load > 0
     assert save == 0
     load, save, sql, redis = cost(visitor, "/")
-    savepoint = 2 * writes[0]  # within a test's transaction, where the site begins one of its own
+    savepoint = SAVEPOINT * writes[0]
     assert (sql, redis) == (reads[0] + writes[0] + savepoint, reads[1] + writes[1])
     assert load > 0
     assert save > 0

@@ -12,6 +12,7 @@ from django_redis import get_redis_connection
 from lab.layers import store_class
 
 PASSWORD = "correct horse battery staple"
+STOCK = settings.ENV.session_layer == "stock"
 
 
 def key_of(visitor: Client) -> str:
@@ -32,7 +33,8 @@ def stored() -> tuple[int, int, int]:
     """Return how many rows, Redis keys and files there are."""
     redis = get_redis_connection(settings.SESSION_CACHE_ALIAS)
     folder = Path(settings.SESSION_FILE_PATH)
-    files = len(list(folder.iterdir())) if folder.is_dir() else 0
+    # Not the folder of locks, which a layer may keep beside them.
+    files = sum(path.is_file() for path in folder.iterdir()) if folder.is_dir() else 0
     return Session.objects.count(), redis.dbsize(), files
 
 
