@@ -161,13 +161,16 @@ class FileStorage:
         By its modification time, and by what it says itself where that can be read: whoever copies
         a file may change its time.
         """
+        path = self.path(name)
         with failing_as_unavailable(), suppress(FileNotFoundError), locked(name):
-            if looks_live(name, self.path(name).stat()):
+            with path.open("rb", buffering=0) as file:
+                status, value = os.fstat(file.fileno()), file.read()
+            if looks_live(name, status):
                 return False
-            stored = self.fetch((name,))
+            stored = self.decoded(name, value, status.st_mtime)
             if stored is not None and stored.live:
                 return False
-            self.path(name).unlink()
+            path.unlink()
             return True
         return False
 
@@ -226,14 +229,18 @@ def locked(*names: str) -> Iterator[None]:
     Raises:
         SessionUnavailableError: when somebody holds one for longer than `bounds.FILE_LOCK`.
     """
-    locks = folder() / f".{settings.SESSION_COOKIE_NAME}.locks"
-    locks.mkdir(mode=0o700, exist_ok=True)
+    # As text: a purge takes a lock for each file, and joining paths would be much of its work.
+    locks = f"{folder()}/.{settings.SESSION_COOKIE_NAME}.locks"
     deadline = time.monotonic() + bounds.FILE_LOCK
     descriptors: list[int] = []
     try:
         for number in sorted({lock_number(name) for name in names}):
-            path = locks / f"{number:02x}"
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            path, flags = f"{locks}/{number:02x}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except FileNotFoundError:
+                Path(locks).mkdir(mode=0o700, exist_ok=True)
+                descriptor = os.open(path, flags, 0o600)
             descriptors.append(descriptor)
             while True:
                 try:
