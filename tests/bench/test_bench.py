@@ -134,3 +134,11 @@ def test_one_engine_leaves_out_what_other_engines_need() -> None:
     assert plan.engines == ("file",)
     assert plan.rows == 0
     assert plan.variants == QUICK.variants
+
+
+def test_the_session_layers_readme_says_what_the_report_says() -> None:
+    report = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
+    readme = (ROOT / "app" / "hardened_sessions" / "README.md").read_text()
+    assert report["goals"]
+    for goal in report["goals"]:
+        assert f"| {goal['what']} | {goal['value']:.2f} |" in readme
