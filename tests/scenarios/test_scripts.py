@@ -37,7 +37,7 @@ def test_up_starts_and_verifies_every_engine(stack: Stack, engine: str) -> None:
 
 
 def test_verify_says_what_stock_signed_cookies_cannot_do(stack: Stack) -> None:
-    done = script(stack, "up", "signed_cookies")
+    done = script(stack, "up", "signed_cookies", SESSION_LAYER="stock")
     (line,) = [line for line in done.stdout.splitlines() if " logout.ends " in line]
     assert line.startswith("skip ")
 
