@@ -788,4 +788,5 @@ def test_every_right_default_is_used_by_a_flaw() -> None:
     """A choice that no flaw replaces would be an untested one."""
     replaced = set().union(*(flaw.behaviour for flaw in FLAWS))
     only_right_sites = {"home", "shows_count", "reissues"}
-    assert set(Behaviour.__dataclass_fields__) == replaced | only_right_sites
+    by_an_option = {"ends_after"}  # --logout-seconds says whether it is a flaw
+    assert set(Behaviour.__dataclass_fields__) == replaced | only_right_sites | by_an_option
