@@ -7,6 +7,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+from hardened_sessions.checks import sharing_with
+
 ONE_YEAR_SECONDS = 365 * 24 * 3600  # the least that the preload list takes (hstspreload.org)
 
 
@@ -82,11 +84,7 @@ def check_session_cache(
             "or less.",
             id="stack.E005",
         )
-    sharing = [
-        name
-        for name, other in settings.CACHES.items()
-        if name != alias and other.get("LOCATION") == cache.get("LOCATION")
-    ]
+    sharing = sharing_with(alias)
     if alias == "default" or sharing:
         yield Error(
             f"Sessions share the cache {alias!r} with {', '.join(sharing) or 'everything else'}: "

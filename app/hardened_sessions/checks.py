@@ -126,14 +126,23 @@ def is_redis(alias: str) -> bool:
     return bool(servers) and servers[0].startswith(("redis://", "rediss://", "unix://"))
 
 
+def sharing_with(alias: str) -> list[str]:
+    """Return the other caches that are kept in the same place."""
+    place = settings.CACHES[alias].get("LOCATION")
+    return [
+        name
+        for name, other in settings.CACHES.items()
+        if name != alias and other.get("LOCATION") == place
+    ]
+
+
 @register(Tags.caches)
 def check_alias(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """The session alias is one Redis server of its own."""
     if not uses_redis():
         return
     alias = settings.SESSION_CACHE_ALIAS
-    cache = settings.CACHES.get(alias)
-    if cache is None:
+    if alias not in settings.CACHES:
         yield Error(f"CACHES has no {alias!r}.", id="hardened_sessions.E005")
         return
     servers = locations(alias)
@@ -151,11 +160,7 @@ def check_alias(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
             hint="Its LOCATION may be one primary.",
             id="hardened_sessions.E006",
         )
-    sharing = [
-        name
-        for name, other in settings.CACHES.items()
-        if name != alias and other.get("LOCATION") == cache.get("LOCATION")
-    ]
+    sharing = sharing_with(alias)
     if alias == "default" or sharing:
         yield Error(
             f"Sessions share {alias!r} with {', '.join(sharing) or 'everything that caches'}: "

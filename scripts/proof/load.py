@@ -98,12 +98,6 @@ def sample(site: Site, view: str, seconds: float, connections: int = CONNECTIONS
     return found
 
 
-def paced(site: Site, view: str, seconds: float, pause_ms: int, connections: int) -> Sample:
-    """Send a steady, light load for that long."""
-    command = wrk(view, seconds, connections, pause_ms)
-    return parse(run("docker", "exec", site.client, *command).stdout)
-
-
 def begin_paced(site: Site, view: str, pause_ms: int, connections: int) -> "subprocess.Popen[str]":
     """Begin a steady, light load; `end_paced` ends it."""
     command = wrk(view, LONGEST_RUN_SECONDS, connections, pause_ms)

@@ -1,6 +1,6 @@
 """What visitors get while a store is away, and what has become of their sessions after it.
 
-The results stand in app/lab/outages.json, which the README shows. To record them anew:
+The results stand in app/lab/recorded/outages.json, which the README shows. To record them anew:
 
     .venv/bin/pytest tests/scenarios/test_outages.py --record
     .venv/bin/pytest tests/scenarios/test_outages.py --record --layer stock
@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import LAYERS, SESSION_COOKIE, SIGN_OUT_SECONDS, VISITS, Visitor, eventually
+from conftest import LAYERS, RECORDED, SESSION_COOKIE, SIGN_OUT_SECONDS, VISITS, Visitor, eventually
 
 from stack import ENGINES, ROOT, Stack
 
-FACTS = ROOT / "app" / "lab" / "outages.json"
+FACTS = RECORDED / "outages.json"
 README = ROOT / "README.md"
 
 # Longer than the layer believes a copy without asking; and longer than any answer may take.

@@ -10,7 +10,6 @@ from typing import Any, cast
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
-from django.core import signing
 from django.utils import timezone
 
 from config.env import SessionBackend
@@ -21,10 +20,9 @@ from hardened_sessions.backends.file import folder
 from hardened_sessions.record import Stored, epoch
 from hardened_sessions.redis_client import redis_client
 from hardened_sessions.session import HardenedSession
-from lab.cookie import SHOWN_CHARACTERS
 from lab.fingerprint import of_hash
 from lab.layers import Command, Place, backend, stock, store_class
-from lab.layers.commands import IN_REDIS, READ_COOKIE, ROW, SHELL
+from lab.layers.commands import IN_REDIS, ROW, SHELL
 
 FETCH = (
     "from importlib import import_module; "
@@ -39,6 +37,10 @@ ENDS = (
 )
 
 
+# Both sign a cookie alike.
+cookie_contents = stock.cookie_contents
+
+
 def describe() -> str:
     """Return what this layer is, in a few words."""
     return "the hardened engines"
@@ -47,7 +49,7 @@ def describe() -> str:
 def places(backend: SessionBackend, key: str) -> list[Place]:
     """Return every place where the backend keeps the session with this key, as it is now."""
     if backend == "signed_cookies":
-        return [cookie(key)]
+        return [stock.cookie(key, without=codec.META)]
     stored = engine(backend).storage.fetch(keys.names_for(key), fresh=True)
     if stored is None:
         return []
@@ -133,27 +135,6 @@ def file(stored: Stored) -> Place:
             Command("expires", f"{execute} date --utc --iso-8601=seconds --reference={path}"),
         ),
     )
-
-
-def cookie(value: str) -> Place:
-    """Return the cookie itself: signed, so nobody can change it, and readable by all."""
-    return Place(
-        kind="the cookie itself",
-        name="in your browser and nowhere else",
-        raw=f"{value[:SHOWN_CHARACTERS]}…",
-        size=len(settings.SESSION_COOKIE_NAME) + len(value),
-        expires=None,
-        commands=(Command("decoded", READ_COOKIE.format(without=codec.META)),),
-    )
-
-
-def cookie_contents(value: str) -> dict[str, Any] | None:
-    """Return what anyone can read in a `signed_cookies` cookie; None where it is not ours."""
-    try:
-        contents: dict[str, Any] = signing.loads(value, salt=signed_cookies.SALT)
-    except signing.BadSignature:
-        return None
-    return contents
 
 
 def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:

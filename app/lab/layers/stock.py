@@ -130,15 +130,20 @@ def file(key: str) -> Place | None:
     )
 
 
-def cookie(value: str) -> Place:
-    """Return the cookie itself: signed, so nobody can change it, and readable by all."""
+def cookie(value: str, without: str = "") -> Place:
+    """Return the cookie itself: signed, so nobody can change it, and readable by all.
+
+    Args:
+        value: the cookie's.
+        without: what a layer keeps among the data, and its command leaves out.
+    """
     return Place(
         kind="the cookie itself",
         name="in your browser and nowhere else",
         raw=f"{value[:SHOWN_CHARACTERS]}…",
         size=len(settings.SESSION_COOKIE_NAME) + len(value),
         expires=None,
-        commands=(Command("decoded", READ_COOKIE.format(without="")),),
+        commands=(Command("decoded", READ_COOKIE.format(without=without)),),
     )
 
 

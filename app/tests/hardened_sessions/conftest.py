@@ -6,12 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
-from django.core.cache import caches
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
@@ -21,7 +21,7 @@ from hardened_sessions import bounds, codec, conf
 from hardened_sessions.database import database
 from hardened_sessions.feed import feed
 from hardened_sessions.redis_client import redis_client
-from tests.servers import RedisServer
+from tests.servers import Postgres, RedisServer
 
 ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
 ON_SERVER = ("db", "cached_db", "cache", "file")
@@ -136,6 +136,27 @@ def store(settings: Settings, layer: str, engine: str) -> MakeSession:
     return session_store
 
 
+def stock_store(engine: str) -> MakeSession:
+    """Return the `SessionStore` of Django's own engine."""
+    made: MakeSession = import_module(f"{PACKAGES['stock']}.{engine}").SessionStore
+    return made
+
+
+def saved(store: MakeSession, **data: Any) -> Any:
+    """Return a saved session."""
+    session: Any = store()
+    session.update(data)
+    session.save()
+    return session
+
+
+@pytest.fixture
+def other(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """Return a connection of somebody else's, which sees what is committed."""
+    with postgres.connect(connection.settings_dict["NAME"]) as made:
+        yield made
+
+
 @pytest.fixture
 def options(settings: Settings) -> Callable[..., None]:
     """Return what sets `HARDENED_SESSIONS`."""
@@ -147,21 +168,18 @@ def options(settings: Settings) -> Callable[..., None]:
     return change
 
 
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait longer for stores than the layer promises: a busy machine is not the matter here."""
-    for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
-        monkeypatch.setattr(bounds, bound, 10.0)
+@pytest.fixture(autouse=True)
+def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Wait longer for stores than the layer promises, in modules that don't test the bounds.
+
+    A busy machine is not the matter there. A module that does says `TESTS_BOUNDS = True`.
+    """
+    if not getattr(request.module, "TESTS_BOUNDS", False):
+        for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
+            monkeypatch.setattr(bounds, bound, 10.0)
     redis_client.cache_clear()
     yield
     redis_client.cache_clear()
-
-
-@pytest.fixture(autouse=True)
-def _as_patient_as_the_matter_is(request: pytest.FixtureRequest) -> None:
-    """Be patient in the modules that don't test the bounds themselves."""
-    if not getattr(request.module, "TESTS_BOUNDS", False):
-        request.getfixturevalue("patient")
 
 
 @pytest.fixture
@@ -214,12 +232,6 @@ def everything_at_rest(redis_server: RedisServer, folder: str) -> str:
         values = [client.get(key) for key in keys]
     files = [(path.name, path.read_bytes()) for path in Path(folder).iterdir() if path.is_file()]
     return f"{table}{decoded}{feed_rows}{keys!r}{values!r}{files!r}"
-
-
-def clear_caches() -> None:
-    """Close the general caches' connections."""
-    for cache in caches.all(initialized_only=True):
-        cache.close()
 
 
 def layers(*, stock: str = "") -> pytest.MarkDecorator:

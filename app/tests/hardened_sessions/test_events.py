@@ -17,8 +17,6 @@ from hardened_sessions.keys import hashed
 from tests.hardened_sessions.conftest import COOKIE, ENGINES, Browser, MakeSession, engines
 from tests.servers import RedisServer
 
-pytestmark = pytest.mark.usefixtures("patient")
-
 ON_SERVER = ("db", "cached_db", "cache", "file")
 
 

@@ -21,10 +21,7 @@ from tests.hardened_sessions.conftest import COOKIE, ENGINES, MakeSession, engin
 from tests.hardened_sessions.urls import ping, read, sign_in, write
 from tests.servers import RedisServer
 
-pytestmark = [
-    pytest.mark.urls("tests.hardened_sessions.test_expiry"),
-    pytest.mark.usefixtures("patient"),
-]
+pytestmark = pytest.mark.urls("tests.hardened_sessions.test_expiry")
 
 WITHOUT_CACHE = ("db", "cached_db", "file", "signed_cookies")  # Redis itself forgets what expired
 
@@ -169,7 +166,7 @@ def test_without_time_zones_a_naive_moment_is_the_sites_own_time(
 def test_without_time_zones_sessions_of_djangos_own_engine_end_on_time(
     engine: str, store: MakeSession, settings: Settings, zone: str
 ) -> None:
-    from tests.hardened_sessions.test_keys import stock_store
+    from tests.hardened_sessions.conftest import stock_store
 
     settings.USE_TZ = False
     settings.TIME_ZONE = zone

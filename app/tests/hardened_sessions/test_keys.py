@@ -3,7 +3,6 @@
 import pickle
 import re
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,10 +13,10 @@ from pytest_django import Settings
 from hardened_sessions.events import counters
 from hardened_sessions.keys import hashed
 from tests.hardened_sessions.conftest import (
-    PACKAGES,
     MakeSession,
     everything_at_rest,
     rows,
+    stock_store,
 )
 from tests.servers import RedisServer
 
@@ -121,11 +120,6 @@ def test_two_session_cookies_are_none(store: MakeSession) -> None:
 
 
 # --- Switching the layer on -----------------------------------------------------------------------
-
-
-def stock_store(engine: str) -> MakeSession:
-    made: MakeSession = import_module(f"{PACKAGES['stock']}.{engine}").SessionStore
-    return made
 
 
 ALL = pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])

@@ -22,8 +22,6 @@ from hardened_sessions.merge import IDENTITY, IdentityChangedError, merge, same
 from tests.hardened_sessions.conftest import COOKIE, Browser, MakeSession, engines, layers
 from tests.hardened_sessions.urls import read, write
 
-pytestmark = pytest.mark.usefixtures("patient")
-
 type Data = dict[str, Any]
 
 ON_SERVER = engines("db", "cached_db", "cache", "file")

@@ -25,17 +25,17 @@ from hardened_sessions import bounds, purge
 from hardened_sessions.backends.file import locked
 from hardened_sessions.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
-from tests.hardened_sessions.conftest import COOKIE, PACKAGES, MakeSession, engines, layers, rows
-from tests.servers import Postgres
-
-pytestmark = pytest.mark.usefixtures("patient")
+from tests.hardened_sessions.conftest import (
+    COOKIE,
+    PACKAGES,
+    MakeSession,
+    engines,
+    layers,
+    rows,
+    stock_store,
+)
 
 COMMAND = "hardened_sessions.management.commands.clearsessions"
-
-
-def stock(engine: str) -> MakeSession:
-    made: MakeSession = import_module(f"{PACKAGES['stock']}.{engine}").SessionStore
-    return made
 
 
 def clear(**named: Any) -> str:
@@ -78,13 +78,6 @@ def count(what: str) -> int:
         cursor.execute(f"SELECT count(*) FROM {what}")
         number: int = cursor.fetchone()[0]
         return number
-
-
-@pytest.fixture
-def other(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
-    """Return a connection of somebody else's."""
-    with postgres.connect(connection.settings_dict["NAME"]) as made:
-        yield made
 
 
 @engines("db", "cached_db", "signed_cookies")
@@ -259,73 +252,6 @@ def test_deny_records_go_when_no_cookie_of_theirs_can_be_good(store: MakeSession
     assert [row.sid for row in RevokedCookie.objects.all()] == ["b" * 40]
 
 
-# --- Rehashing ------------------------------------------------------------------------------------
-
-
-def stock_rows(number: int) -> list[str]:
-    """Return the keys of that many sessions, each under its key."""
-    keys = []
-    for n in range(number):
-        session = stock("db")()
-        session["n"] = n
-        session.save()
-        keys.append(session.session_key or "")
-    return keys
-
-
-@engines("db", "cached_db")
-def test_rows_are_renamed_to_hashes_in_steps(
-    store: MakeSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = "hardened_sessions.management.commands.rehash_sessions"
-    monkeypatch.setattr(f"{module}.PAGES", 1)
-    monkeypatch.setattr(f"{module}.PAUSE_SECONDS", 0.0)
-    keys = stock_rows(60)
-    out = StringIO()
-    call_command("rehash_sessions", stdout=out)
-    assert set(rows()) == {hashed(key) for key in keys}
-    assert out.getvalue().count("\n") > 2
-    assert out.getvalue().endswith("every row lies under a hash; the grace may end\n")
-    assert [store(key)["n"] for key in keys] == list(range(60))
-
-
-@engines("db")
-def test_a_row_in_use_keeps_its_name_and_is_reported(
-    store: MakeSession, other: psycopg.Connection[Any]
-) -> None:
-    keys = stock_rows(5)
-    with other.transaction():
-        other.execute("SELECT 1 FROM django_session WHERE session_key = %s FOR UPDATE", [keys[2]])
-        with pytest.raises(CommandError, match="1 rows were in use; run this again"):
-            call_command("rehash_sessions", verbosity=0)
-    assert set(rows()) == {hashed(key) for key in keys} - {hashed(keys[2])} | {keys[2]}
-    call_command("rehash_sessions", verbosity=0)
-    assert set(rows()) == {hashed(key) for key in keys}
-
-
-@engines("db")
-def test_while_one_form_is_read_nothing_is_renamed(
-    store: MakeSession, options: Callable[..., None]
-) -> None:
-    keys = stock_rows(3)
-    options(KEYS="read")
-    with pytest.raises(CommandError, match="it must be"):
-        call_command("rehash_sessions")
-    assert set(rows()) == set(keys)
-
-
-@engines("db", "cached_db")
-def test_a_request_under_way_saves_a_row_that_was_renamed_meanwhile(store: MakeSession) -> None:
-    (key,) = stock_rows(1)
-    session: Any = store(key)
-    assert session["n"] == 0
-    call_command("rehash_sessions", verbosity=0)
-    session["n"] = 5
-    session.save()
-    assert store(key)["n"] == 5
-    assert list(rows()) == [hashed(key)]
-
-
 # --- Files ----------------------------------------------------------------------------------------
 
 _opened: list[str] | None = None
@@ -427,8 +353,8 @@ def test_a_file_that_nobody_can_read_goes_when_its_time_is_over(
 
 @engines("file")
 def test_files_of_djangos_own_engine_go_too(store: MakeSession, folder: Path) -> None:
-    gone, kept = write_files(stock("file"), 3, -60), write_files(stock("file"), 3, 60)
-    without = stock("file")()
+    gone, kept = write_files(stock_store("file"), 3, -60), write_files(stock_store("file"), 3, 60)
+    without = stock_store("file")()
     without["n"] = 1
     without.save()
     month = time.time() - django_settings.SESSION_COOKIE_AGE - 60
@@ -440,7 +366,7 @@ def test_files_of_djangos_own_engine_go_too(store: MakeSession, folder: Path) ->
 
 @engines("file")
 def test_a_live_file_of_djangos_own_engine_is_kept(store: MakeSession, folder: Path) -> None:
-    kept = write_files(stock("file"), 2, 3600)
+    kept = write_files(stock_store("file"), 2, 3600)
     clear()
     assert names(folder) == kept
 
@@ -531,7 +457,7 @@ def test_a_file_in_use_is_passed_by_reported_and_taken_by_the_next_run(
 def test_files_that_somebody_else_removes_meanwhile_are_no_error(
     store: MakeSession, folder: Path
 ) -> None:
-    write_files(stock("file"), 5, -60)
+    write_files(stock_store("file"), 5, -60)
     month = time.time() - django_settings.SESSION_COOKIE_AGE - 60
     for name in names(folder):
         os.utime(folder / name, (month, month))
@@ -608,7 +534,7 @@ def test_with_djangos_own_engine_configured_the_command_works_as_well(
 ) -> None:
     settings.SESSION_ENGINE = f"{PACKAGES['stock']}.{engine}"
     if engine == "file":
-        write_files(stock("file"), 2, -60)
+        write_files(stock_store("file"), 2, -60)
         month = time.time() - django_settings.SESSION_COOKIE_AGE - 60
         for name in names(folder):
             os.utime(folder / name, (month, month))

@@ -33,8 +33,6 @@ from tests.hardened_sessions.conftest import (
 )
 from tests.servers import RedisServer
 
-pytestmark = pytest.mark.usefixtures("patient")
-
 ON_SERVER = engines("db", "cached_db", "cache", "file")
 KEYS = ("a1" * 32, "b2" * 32, "c3" * 32)
 CARD = "4111-1111-1111-1111"
