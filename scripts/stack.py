@@ -154,8 +154,9 @@ class Stack:
     # --- Engines ----------------------------------------------------------------------------------
 
     def up(self, engine: str, *arguments: str, **settings: str) -> None:
-        """Start the stack with that engine, and wait until all of it is healthy."""
+        """Start the stack with that engine, and wait until all of it is healthy and served."""
         self.compose("up", "--detach", "--wait", *arguments, profile=engine, settings=settings)
+        self.wait_served()
 
     def switch(self, engine: str, **settings: str) -> None:
         """Start that engine after removing every other one."""
@@ -238,6 +239,23 @@ class Stack:
             if time.monotonic() > deadline:
                 raise StackError(f"not healthy after {seconds:.0f} s: {', '.join(ill)}")
             time.sleep(0.5)
+
+    def wait_served(self, seconds: float = 30) -> None:
+        """Wait until nginx reaches the app: it looks up the app's address once a second.
+
+        Raises:
+            StackError: when it does not, after that long.
+        """
+        page = '"https://$DOMAIN:8443/robots.txt"'  # of the app, and of no store
+        curl = f'curl --fail --silent --insecure --connect-to "::127.0.0.1:8443" {page}'
+        deadline = time.monotonic() + seconds
+        while True:
+            command = ["exec", "--no-TTY", "nginx", "sh", "-c", f"{curl} >/dev/null"]
+            if not self.compose(*command, check=False).returncode:
+                return
+            if time.monotonic() > deadline:
+                raise StackError(f"nginx does not reach the app after {seconds:.0f} s")
+            time.sleep(0.2)
 
     # --- From outside -----------------------------------------------------------------------------
 

@@ -133,6 +133,7 @@ def test_sessions_are_encrypted_at_rest_where_a_key_is_given(
         moving("cache", {})
         stack.compose("restart", "app-cache")
         stack.wait_healthy("app-cache")
+        stack.wait_served()
         assert visitor.visit() == 2
         assert "visits" not in stored(stack)
         assert visitor.visit() == 3

@@ -220,6 +220,7 @@ def test_cached_db_starts_and_serves_without_redis(
     try:
         stack.compose("restart", "app-cached_db")
         stack.wait_healthy("app-cached_db")
+        stack.wait_served()
         assert visitor.visit() == 2
         log = stack.logs("app-cached_db")
         assert "hardened_sessions.W003: Redis's eviction policy is unverified" in log

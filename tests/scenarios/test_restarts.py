@@ -57,6 +57,7 @@ def test_sessions_live_on_as_claimed(
     visitor.sign_in(*user)
     EVENTS[event](site, engine)
     site.wait_healthy()
+    site.wait_served()
     # A new connection, as the old one ended with nginx; the same cookie.
     after = new_visitor()
     assert visitor.cookie
@@ -77,6 +78,7 @@ def test_a_reboot_in_any_order_ends_healthy(
         run("docker", "start", container)
     names = [container["Name"] for container in containers]
     site.wait_healthy(seconds=30)
+    site.wait_served()
     assert {c["Name"] for c in site.containers() if c["State"]["Running"]} == set(names)
     after = new_visitor()
     assert before.cookie
