@@ -37,17 +37,18 @@ class SessionChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Decode the page's rows and find their users."""
         super().get_results(request)
-        contents = {row.pk: layer().row_contents(row) for row in self.result_list}
-        ids = {data[SESSION_KEY] for data in contents.values() if SESSION_KEY in data}
+        contents = {row.pk: layer().read_row(row) for row in self.result_list}
+        ids = {data[SESSION_KEY] for data, _ in contents.values() if SESSION_KEY in data}
         users = {str(pk): user for pk, user in get_user_model().objects.in_bulk(ids).items()}
         for row in self.result_list:
-            row.user = users.get(contents[row.pk].get(SESSION_KEY, ""))
+            data, row.ends = contents[row.pk]
+            row.user = users.get(data.get(SESSION_KEY, ""))
 
 
 class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run time
     """Who is signed in and until when; a key is never shown, nor part of an address."""
 
-    list_display = ("named", "user", "expire_date", "live", "end_button")
+    list_display = ("named", "user", "ends", "live", "end_button")
     list_display_links = None
     list_per_page = 50
     ordering = ("-expire_date",)
@@ -78,10 +79,16 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
         user: AbstractBaseUser | None = getattr(row, "user", None)
         return user
 
+    @admin.display(ordering="expire_date")
+    def ends(self, row: Session) -> datetime:
+        """Return when the session ends."""
+        moment: datetime = getattr(row, "ends", row.expire_date)
+        return moment
+
     @admin.display(boolean=True)
     def live(self, row: Session) -> bool:
         """Return whether it has not expired."""
-        return row.expire_date > timezone.now()
+        return self.ends(row) > timezone.now()
 
     @admin.display(description="")
     def end_button(self, row: Session) -> SafeString:

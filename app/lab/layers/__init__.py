@@ -58,8 +58,8 @@ class Layer(Protocol):
         """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
         ...
 
-    def row_contents(self, row: Session) -> dict[str, Any]:
-        """Return what a row of the session table says, decoded."""
+    def read_row(self, row: Session) -> tuple[dict[str, Any], datetime]:
+        """Return what a row of the session table says, decoded, and when the session ends."""
         ...
 
     def row_fingerprint(self, row: Session) -> str:

@@ -143,11 +143,14 @@ def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
     return len(settings.SESSION_COOKIE_NAME) + len(store.cookie_value(data))
 
 
-def row_contents(row: Session) -> dict[str, Any]:
-    """Return what a row of the session table says, decoded."""
+def read_row(row: Session) -> tuple[dict[str, Any], datetime]:
+    """Return what a row of the session table says, decoded, and when the session ends.
+
+    `expire_date` is when the row may be cleared, which is later.
+    """
     serializer = codec.serializer_of(store_class("db")())
     stored = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
-    return stored.data if stored else {}
+    return (stored.data, ends(stored)) if stored else ({}, row.expire_date)
 
 
 def row_fingerprint(row: Session) -> str:

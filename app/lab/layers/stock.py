@@ -162,10 +162,9 @@ def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
     return len(settings.SESSION_COOKIE_NAME) + len(value)
 
 
-def row_contents(row: Session) -> dict[str, Any]:
-    """Return what a row of the session table says, decoded."""
-    contents: dict[str, Any] = row.get_decoded()
-    return contents
+def read_row(row: Session) -> tuple[dict[str, Any], datetime]:
+    """Return what a row of the session table says, decoded, and when the session ends."""
+    return row.get_decoded(), row.expire_date
 
 
 def row_fingerprint(row: Session) -> str:

@@ -3,16 +3,18 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
+from django.utils.formats import date_format
 
-from hardened_sessions.keys import names_for
 from lab.fingerprint import fingerprint
 from lab.models import Product
 from tests.lab.visiting import key_of, text_of
@@ -116,14 +118,16 @@ def test_fifty_sessions_take_a_few_queries(
         assert text_of(staff.get(SESSIONS)).count('formaction="') >= 50
 
 
-def test_expired_sessions_are_marked(staff: Client, visitor: Client) -> None:
-    visitor.get("/")
-    Session.objects.filter(session_key__in=names_for(key_of(visitor))).update(
-        expire_date=timezone.now() - timedelta(days=1)
-    )
-    page = text_of(staff.get(SESSIONS))
-    row = page.split(fingerprint(key_of(visitor)))[1].split("</tr>")[0]
-    assert 'alt="False"' in row
+@pytest.mark.parametrize(("hours", "live"), [(-1, False), (1, True)])
+def test_a_session_is_shown_with_its_own_end(staff: Client, hours: int, live: bool) -> None:
+    at = (timezone.now() + timedelta(hours=hours)).replace(second=0, microsecond=0)
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    session["visits"] = 1
+    session.set_expiry(at)
+    session.save()
+    row = text_of(staff.get(SESSIONS)).split(fingerprint(session.session_key))[1].split("</tr>")[0]
+    assert f'alt="{live}"' in row
+    assert date_format(timezone.localtime(at), "DATETIME_FORMAT") in row
 
 
 def test_a_product_is_added_and_stands_in_the_catalogue(staff: Client) -> None:
