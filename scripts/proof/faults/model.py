@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from stack import ENGINES, Stack
 
 WITH_REDIS = ("cached_db", "cache")
 WITH_ROWS = ("db", "cached_db")
-
-# A status, or a connection that was refused or broke off without an answer.
-Answer = int | Literal["reset"]
 
 
 @dataclass(slots=True)
@@ -47,8 +43,9 @@ class Fault:
     inject: Callable[[Scene], None]
     lift: Callable[[Scene], None]
     hold: float = 5.0  # seconds between the return of `inject` and the call of `lift`
-    # Failures that visitors may meet meanwhile, beside 503 with Retry-After.
-    answers: frozenset[Answer] = frozenset()
+    # Failures that visitors may meet meanwhile, beside 503 with Retry-After: statuses, as words, or
+    # "reset", which is a connection that was refused or broke off.
+    answers: frozenset[str] = frozenset()
     engines: tuple[str, ...] = ENGINES
     # For an engine: what it may lose, and why.
     loses: Mapping[str, str] = field(default_factory=dict)
