@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from proof import drill_report
-from proof.cells import Cell, carry_out, say
+from proof.cells import Cell, carry_out
 from proof.faults import FAULTS, QUICK
+from proof.plan import say
 from stack import ENGINES, ROOT, CommandError, StackError
 
 LAYERS = ("hardened", "stock")

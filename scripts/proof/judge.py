@@ -15,6 +15,9 @@ STALE_SECONDS = 2.0
 BUCKET_SECONDS = 0.5
 
 UNAVAILABLE = "503 with Retry-After"
+# With strict conflicts a save is refused that does not know of the one before, such as one that was
+# done and never answered, or whose Redis half failed. Nothing is lost; by default it is merged.
+CONFLICT = "409"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,12 @@ def misses(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer]) ->
     early = sum(answer.ended < ledger.injected for answer in bad)
     if early:
         yield f"{early} requests failed before the fault"
+    late = sum(conflict_late(answer, ledger) for answer in bad)
+    if late:
+        yield f"{late} conflicts without a cause"
+    allowed = {SIGNED_OUT, CONFLICT, *terms.answers, *([UNAVAILABLE] if terms.unavailable else [])}
     for outcome, number in verdict.failed.items():
-        allowed = outcome in terms.answers or (outcome == UNAVAILABLE and terms.unavailable)
-        if outcome != SIGNED_OUT and not allowed:
+        if outcome not in allowed:
             yield f"{number} requests answered by {outcome}"
     if verdict.recover is None:
         yield "not recovered when the watch ended"
@@ -93,6 +99,12 @@ def misses(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer]) ->
         yield f"recovered after {verdict.recover:.1f} s; {RECOVERY_SECONDS:.0f} s are the goal"
     if not verdict.requests:
         yield "no request was made"
+
+
+def conflict_late(answer: Answer, ledger: Ledger) -> bool:
+    """Return whether a save was refused that no fault had kept from knowing of another."""
+    since, until = ledger.injected, ledger.lifted + STALE_SECONDS
+    return answer.outcome == CONFLICT and not since <= answer.started <= until
 
 
 def name_of(answer: Answer) -> str:
