@@ -95,5 +95,5 @@ def time_left(cells: list[Cell], done: int, passed: float) -> str:
 def seconds(cells: list[Cell]) -> float:
     """Return how long cells may take on a quiet machine."""
     engines = {(cell.layer, cell.engine) for cell in cells}
-    holds = sum(CELL_SECONDS + FAULTS[cell.fault].hold for cell in cells)
-    return holds + ENGINE_SECONDS * len(engines)
+    each: float = sum(CELL_SECONDS + FAULTS[cell.fault].hold for cell in cells)
+    return each + ENGINE_SECONDS * len(engines)
