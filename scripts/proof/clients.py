@@ -223,7 +223,8 @@ class Crowd:
             if one.asked is None:
                 await asyncio.sleep(0.02)
                 continue
-            leaver.cookie = tab.cookie  # one jar, until it is emptied
+            # One jar, until it is emptied.
+            leaver.cookie, leaver.expires = tab.cookie, tab.expires
             answer = await leaver.ask("sign-out")
             self.ledger.answers.append(answer)
             if answer.outcome == SERVED:

@@ -18,9 +18,12 @@ def right_clock(scene: Scene) -> None:
 FAULTS = (
     Fault(
         "client-clock",
-        "the visitors' clocks are 20 days ahead when a cookie is set",
+        "the visitors' clocks are 20 days ahead when a cookie is set, and are put right later",
         "client",
-        wrong_clock,
         right_clock,
+        right_clock,
+        hold=2,
+        prepare=wrong_clock,
+        clean=right_clock,
     ),
 )
