@@ -75,7 +75,7 @@ def answers_over_time(
             places = [step * place for place in range(length)]
             axes.bar(places, heights, step, below, align="edge", color=colour, label=kind)
             below = [low + height for low, height in zip(below, heights, strict=True)]
-        axes.axvspan(*marks[name], color="black", alpha=0.08, linewidth=0)
+        axes.axvspan(*marks[name], color="black", alpha=0.08, linewidth=0, zorder=0)
         axes.set_title(name, loc="left", fontsize=9)
         axes.set_ylabel("answers a second", fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)

@@ -76,20 +76,22 @@ def main(arguments: list[str]) -> int:
     given = options(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     result: dict[str, Any] = {"cells": []}
+    status = 0
     try:
         for result in carry_out(cells_of(given), given.clients):
-            path = drill_report.write(result, given.output)
+            drill_report.keep(result, given.output)
     except StackError as error:
         print(f"drill: {one_line(error)}", file=sys.stderr)
-        return 1
+        status = 1
     except KeyboardInterrupt:
         print("drill: interrupted; all that it started is removed", file=sys.stderr)
-        return 130
-    say(f"report: {path}")
+        status = 130
+    if result["cells"]:
+        say(f"report: {drill_report.write(result, given.output)}")
     lines = drill_report.missed(result)
     for line in lines:
         print(f"drill: {line}", file=sys.stderr)
-    return 1 if lines else 0
+    return status or int(bool(lines))
 
 
 if __name__ == "__main__":

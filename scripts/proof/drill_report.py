@@ -16,8 +16,13 @@ Found = dict[str, Any]
 PHASES = ("before", "during", "after")
 HEAD = (
     *("engine", "layer", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
-    *("detect s", "recover s", *(f"p50 / p99 {phase}, ms" for phase in PHASES)),
+    *("detect s", "recover s", *(f"{phase}, ms" for phase in PHASES)),
 )
+
+
+def keep(result: Found, folder: Path) -> None:
+    """Write the JSON file: what is known so far."""
+    page.keep("drill", {**page.made_now(), **result}, folder)
 
 
 def write(result: Found, folder: Path) -> Path:
@@ -43,7 +48,8 @@ def html_of(result: Found) -> Iterator[str]:
         f"<p>{result['clients']} signed-in clients read and write through TLS, others sign out, "
         "while one thing breaks and is mended. Each line is one fault on one engine. The hardened "
         "layer is held to a goal; Django's own engines stand beside it. The README beside this "
-        "file says how to read it and what it does not show.</p>"
+        "file says how to read it and what it does not show. Latencies are the 50th and the 99th "
+        "percentile.</p>"
     )
     if len(cells) < result["planned"]:
         yield f"<p class=missed>{len(cells)} of {result['planned']} cells: it was ended early.</p>"
@@ -113,7 +119,9 @@ def fault_section(fault: str, cells: list[Found]) -> Iterator[str]:
             {cell["layer"]: kinds_over_time(cell) for cell in drawn},
             {cell["layer"]: (cell["injected"], cell["lifted"]) for cell in drawn},
         )
+    yield "<div class=wide>"
     yield from table(HEAD, (row(cell) for cell in cells))
+    yield "</div>"
     for cell in cells:
         if cell["loses"]:
             yield f"<p>{cell['engine']}, {cell['layer']}: {html.escape(cell['loses'])}.</p>"

@@ -19,7 +19,7 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
 th:first-child, td:first-child { text-align: left }
 .missed { color: #b00020; font-weight: 600 } .met { color: #1b6e3c }
-svg { max-width: 100%; height: auto } code { font-size: .9em }
+svg { max-width: 100%; height: auto } .wide { overflow-x: auto } code { font-size: .9em }
 """
 
 
@@ -64,10 +64,15 @@ def table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
     yield "</table>"
 
 
-def write(name: str, result: dict[str, Any], page: Iterable[str], folder: Path) -> Path:
-    """Write `name`.json and `name`.html; return the latter."""
+def keep(name: str, result: dict[str, Any], folder: Path) -> None:
+    """Write `name`.json."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def write(name: str, result: dict[str, Any], page: Iterable[str], folder: Path) -> Path:
+    """Write `name`.json and `name`.html; return the latter."""
+    keep(name, result, folder)
     path = folder / f"{name}.html"
     path.write_text("\n".join(page) + "\n")
     return path

@@ -7,14 +7,13 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from proof.clients import USER, Crowd
 from proof.faults import OVERLAY, Fault, Scene
 from proof.ledger import Ledger
 from proof.plan import say
 from proof.variants import AS_DJANGO_MADE_IT
-from stack import Stack, StackError
+from stack import ROOT, Stack, StackError
 
 OVERRIDES = ["deploy/drill/stack.yml", OVERLAY]
 
@@ -105,7 +104,7 @@ def made(site: Site) -> Iterator[None]:
     Raises:
         StackError: where another drill of this clone is at work, on the same stack.
     """
-    with Path(f"{site.folder}.lock").open("w") as lock:
+    with (ROOT / "docker-compose.yml").open() as lock:  # any file of the clone's own
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
