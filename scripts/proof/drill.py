@@ -21,7 +21,9 @@ class NothingToDrillError(StackError):
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """Return what the command line says."""
-    parser = argparse.ArgumentParser(prog="scripts/drill", add_help=False, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="scripts/drill", usage="%(prog)s --help", add_help=False, allow_abbrev=False
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--engine", choices=[*ENGINES, "all"])
     parser.add_argument("--layer", choices=[*LAYERS, "both"])
@@ -67,7 +69,8 @@ def one_line(error: StackError) -> str:
     """Return what an error says; of a command's output, its last line."""
     if isinstance(error, CommandError):
         first, *rest = str(error).strip().splitlines()
-        return f"{first} {rest[-1]}" if rest else first
+        words = " ".join(word for word in first.split() if not word.startswith("--"))
+        return f"{words} {rest[-1]}" if rest else words
     return str(error)
 
 

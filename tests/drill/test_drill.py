@@ -101,7 +101,7 @@ def test_a_second_drill_of_one_clone_is_refused(tmp_path: Path) -> None:
 
 def test_a_failed_command_is_told_in_one_line() -> None:
     done = subprocess.CompletedProcess([], 1, "", "Pulling\n\nport is already allocated\n")
-    line = one_line(CommandError(["docker", "compose", "up"], done))
+    line = one_line(CommandError(["docker", "compose", "--ansi=never", "up"], done))
     assert line == "docker compose up ended with 1: port is already allocated"
 
 
