@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from proof import drill_report
-from proof.cells import Cell, carry_out
+from proof.cells import Cell, carry_out, one_line
 from proof.faults import FAULTS, QUICK
 from proof.plan import say
-from stack import ENGINES, ROOT, CommandError, StackError
+from stack import ENGINES, ROOT, StackError
 
 LAYERS = ("hardened", "stock")
 
@@ -63,15 +63,6 @@ def cells_of(given: argparse.Namespace) -> list[Cell]:
         )
     layers = LAYERS if layer == "both" else (layer,)
     return [Cell(layer, engine, fault) for layer in layers for engine, fault in pairs]
-
-
-def one_line(error: StackError) -> str:
-    """Return what an error says; of a command's output, its last line."""
-    if isinstance(error, CommandError):
-        first, *rest = str(error).strip().splitlines()
-        words = " ".join(word for word in first.split() if not word.startswith("--"))
-        return f"{words} {rest[-1]}" if rest else words
-    return str(error)
 
 
 def main(arguments: list[str]) -> int:

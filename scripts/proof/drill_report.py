@@ -152,7 +152,9 @@ def row(cell: Found) -> Iterator[str]:
 
 
 def verdict(cell: Found) -> str:
-    """Return whether the goal was met."""
+    """Return whether the goal was met, and on which machine."""
+    beside = (("repeated", "drilled twice"), ("busy", "busy machine"))
+    notes = "".join(f"<br>{note}" for name, note in beside if cell[name])
     if not cell["misses"]:
-        return "<span class=met>ok</span>"
-    return f"<span class=missed>{'<br>'.join(map(html.escape, cell['misses']))}</span>"
+        return f"<span class=met>ok</span>{notes}"
+    return f"<span class=missed>{'<br>'.join(map(html.escape, cell['misses']))}</span>{notes}"

@@ -13,6 +13,9 @@ RECOVERY_SECONDS = 3.0
 SIGN_OUT_SECONDS = 2.0
 STALE_SECONDS = 2.0
 BUCKET_SECONDS = 0.5
+# Where half of all requests take longer with nothing broken, others have the machine: a statement
+# that waits for a processor is not told from a store that hangs.
+BUSY_MILLISECONDS = 50.0
 
 UNAVAILABLE = "503 with Retry-After"
 # With strict conflicts a save is refused that does not know of the one before, such as one that was
@@ -45,6 +48,8 @@ class Verdict:
     latencies: dict[str, dict[str, float]] = field(default_factory=dict)
     over_time: list[dict[str, int]] = field(default_factory=list)  # outcomes in each bucket
     misses: list[str] = field(default_factory=list)
+    busy: bool = False  # whether others had the machine
+    in_doubt: bool = False  # whether they may have been the cause of all that was missed
 
 
 def judge(ledger: Ledger, terms: Terms) -> Verdict:
@@ -71,18 +76,25 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
     )
     if verdict.detect is not None:
         verdict.detect -= ledger.injected
-    verdict.misses = list(misses(ledger, terms, verdict, bad))
+    verdict.busy = verdict.latencies.get("before", {}).get("p50", 0.0) > BUSY_MILLISECONDS
+    losses, failures = list(lost_by(terms, verdict)), list(failures_of(ledger, terms, verdict, bad))
+    verdict.misses = losses + failures
+    verdict.in_doubt = verdict.busy and bool(failures) and not losses
     return verdict
 
 
-def misses(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer]) -> Iterable[str]:
-    """Yield a line for each goal that was missed."""
+def lost_by(terms: Terms, verdict: Verdict) -> Iterable[str]:
+    """Yield a line for each thing that was lost, and was not to be."""
     if verdict.signed_out and not terms.loses:
         yield f"{verdict.signed_out} sessions wrongly signed out"
     if verdict.lost and not terms.loses:
         yield f"{verdict.lost} acknowledged increments lost"
     if verdict.revived:
         yield f"{verdict.revived} sessions opened after their sign-out"
+
+
+def failures_of(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer]) -> Iterable[str]:
+    """Yield a line for each answer that nobody was to get, and for a recovery that took long."""
     early = sum(answer.ended < ledger.injected for answer in bad)
     if early:
         yield f"{early} requests failed before the fault"

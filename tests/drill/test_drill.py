@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proof import drill_report, page
-from proof.cells import Cell, interrupted, time_left
+from proof import cells, drill_report, page
+from proof.cells import Cell, interrupted, one_line, time_left
 from proof.clients import SESSION_COOKIE, USER, Browser
-from proof.drill import cells_of, one_line, options
+from proof.drill import cells_of, options
 from proof.faults import FAULTS, QUICK
 from proof.judge import judge
 from proof.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
@@ -120,6 +120,20 @@ def test_the_time_left_follows_the_time_it_took() -> None:
     (first,) = re.findall(r"about (\d+) min", time_left(cells, 1, passed=600))
     assert time_left(cells, 1, passed=600).startswith("1 to go")
     assert first == "10"
+
+
+@pytest.mark.parametrize(
+    ("layer", "in_doubt", "times"),
+    [("hardened", True, 2), ("hardened", False, 1), ("stock", True, 1)],
+)
+def test_a_miss_of_a_busy_machine_is_drilled_once_more(
+    monkeypatch: pytest.MonkeyPatch, layer: str, in_doubt: bool, times: int
+) -> None:
+    attempts: list[dict[str, object]] = [{"in_doubt": in_doubt, "misses": [str(n)]} for n in "12"]
+    monkeypatch.setattr(cells, "attempt", lambda *arguments: attempts.pop(0))
+    found = cells.drill(None, Cell(layer, "db", "app-kill"), 1)  # type: ignore[arg-type]
+    assert found["repeated"] is (times == 2)
+    assert found["misses"] == [str(times)]
 
 
 # --- The clients ----------------------------------------------------------------------------------
@@ -234,7 +248,7 @@ def result_of(outcome: str, layer: str = "hardened") -> dict[str, object]:
     verdict = judge(ledger, cell.terms())
     found = {
         **{"layer": layer, "engine": "cached_db", "fault": "redis-kill", "loses": ""},
-        **{"injected": 2.0, "lifted": 5.0},
+        **{"injected": 2.0, "lifted": 5.0, "repeated": False},
         **{name: getattr(verdict, name) for name in verdict.__slots__},
     }
     return {"clients": 1, "planned": 2, "cells": [found]}

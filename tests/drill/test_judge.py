@@ -210,6 +210,15 @@ def test_latencies_belong_to_the_phase_in_which_a_request_began() -> None:
     assert found["after"]["p99"] == pytest.approx(10)
 
 
+def test_a_machine_that_others_have_may_be_the_cause_of_failures_and_not_of_losses() -> None:
+    slow = [Answer(n, "read", 100 + n / 100, 101.5 + n / 100, SERVED) for n in range(40)]
+    failed = at(103, "500")
+    assert judged(*slow, failed).in_doubt
+    assert not judged(failed).in_doubt
+    assert not judged(*slow).in_doubt
+    assert not judged(*slow, failed, at(104, SIGNED_OUT, client=1)).in_doubt
+
+
 def test_a_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([3.0, 1.0, 2.0, 4.0], 0.5) == 2
     assert percentile([3.0, 1.0, 2.0, 4.0], 0.99) == 4
