@@ -39,7 +39,7 @@ class Fault:
 
     name: str
     what: str  # one line: what is done
-    service: str  # redis, postgres, nginx, app, stack or client
+    service: str  # redis, postgres, nginx, app, clearsessions, stack or client
     inject: Callable[[Scene], None]
     lift: Callable[[Scene], None]
     hold: float = 5.0  # seconds between the return of `inject` and the call of `lift`

@@ -45,7 +45,7 @@ def clearing(rows: int) -> Fault:
     return Fault(
         "clearsessions",
         f"{rows:,} expired rows are cleared",
-        "postgres",
+        "clearsessions",  # no store is away: visitors should notice nothing
         clear,
         end_clearing,
         hold=0,
