@@ -13,6 +13,8 @@ from proof.page import table
 
 Found = dict[str, Any]
 
+LOSSES = 3  # that are shown in a cell; all are in the JSON file
+
 PHASES = ("before", "during", "after")
 HEAD = (
     *("engine", "layer", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
@@ -141,7 +143,7 @@ def row(cell: Found) -> Iterator[str]:
     yield f"{cell['requests']:,}"
     yield "<br>".join(f"{number} x {html.escape(name)}" for name, number in cell["failed"].items())
     yield str(cell["signed_out"])
-    yield str(cell["lost"])
+    yield "<br>".join((str(cell["lost"]), *map(html.escape, cell["losses"][:LOSSES])))
     yield f"{cell['sign_outs']}, {cell['sign_outs_refused']} refused"
     yield str(cell["revived"])
     yield "none failed" if cell["detect"] is None else f"{cell['detect']:.1f}"

@@ -40,6 +40,7 @@ class Verdict:
     failed: dict[str, int] = field(default_factory=dict)  # by outcome
     signed_out: int = 0  # sessions that were signed in and that nobody signed out
     lost: int = 0  # acknowledged increments
+    losses: list[str] = field(default_factory=list)  # how each of them came to light
     sign_outs: int = 0  # acknowledged
     sign_outs_refused: int = 0  # answers that did not acknowledge one
     revived: int = 0  # sessions that opened after their sign-out
@@ -57,11 +58,13 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
     bad = [answer for answer in ledger.answers if answer.outcome != SERVED]
     good = {SERVED, SIGNED_OUT} if terms.loses else {SERVED}
     of_clients = [answer for answer in ledger.answers if answer.kind != "sign-out"]
+    losses = [loss for answers in by_client(of_clients) for loss in losses_of(answers)]
     verdict = Verdict(
         requests=len(ledger.answers),
         failed=dict(Counter(name_of(answer) for answer in bad).most_common()),
         signed_out=len({answer.client for answer in bad if answer.outcome == SIGNED_OUT}),
-        lost=sum(lost(answers) for answers in by_client(of_clients)),
+        lost=sum(number for number, _ in losses),
+        losses=[how for _, how in losses],
         sign_outs=sum(one.acknowledged is not None for one in ledger.sign_outs),
         sign_outs_refused=sum(answer.kind == "sign-out" for answer in bad),
         revived=sum(
@@ -77,9 +80,9 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
     if verdict.detect is not None:
         verdict.detect -= ledger.injected
     verdict.busy = verdict.latencies.get("before", {}).get("p50", 0.0) > BUSY_MILLISECONDS
-    losses, failures = list(lost_by(terms, verdict)), list(failures_of(ledger, terms, verdict, bad))
-    verdict.misses = losses + failures
-    verdict.in_doubt = verdict.busy and bool(failures) and not losses
+    gone, failed = list(lost_by(terms, verdict)), list(failures_of(ledger, terms, verdict, bad))
+    verdict.misses = gone + failed
+    verdict.in_doubt = verdict.busy and bool(failed) and not gone
     return verdict
 
 
@@ -132,26 +135,27 @@ def by_client(answers: Iterable[Answer]) -> Iterable[list[Answer]]:
     return found.values()
 
 
-def lost(answers: list[Answer]) -> int:
-    """Return how many acknowledged increments one client's counter lacks.
+def losses_of(answers: list[Answer]) -> Iterable[tuple[int, str]]:
+    """Yield how many acknowledged increments one client's counter lacked, and where that was seen.
 
     The client writes one after another. A write must find all that was acknowledged before it, a
     read what was acknowledged some time before. One that was not acknowledged may count or not.
     """
-    number, acknowledged = 0, [(0.0, 0)]  # when, and the counter then
+    acknowledged = [(0, 0.0)]  # the counter, and when it was known
     for answer in answers:
         if answer.outcome != SERVED or answer.count is None:
             continue
         write = answer.kind == "write"
         found = answer.count - write
         known = answer.started - (0 if write else STALE_SECONDS)
-        wanted = max((count for at, count in acknowledged if at <= known), default=0)
+        wanted, at = max(entry for entry in acknowledged if entry[1] <= known)
         if found < wanted:
-            number += wanted - found
-            acknowledged = [(answer.ended, answer.count)]  # what is lost is counted once
+            age = answer.started - at
+            where = f"client {answer.client}, a {answer.kind} {age:.1f} s after"
+            yield wanted - found, f"{where}: {found} where {wanted} was acknowledged"
+            acknowledged = [(answer.count, 0.0)]  # what is lost is counted once
         elif write:
-            acknowledged.append((answer.ended, answer.count))
-    return number
+            acknowledged.append((answer.count, answer.ended))
 
 
 def recovery(ledger: Ledger, good: set[str]) -> float | None:

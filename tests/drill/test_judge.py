@@ -54,6 +54,7 @@ def writes(*counts: int, start: float = 101.0) -> list[Answer]:
 def test_an_increment_that_a_later_write_lacks_is_lost() -> None:
     verdict = judged(*writes(1, 2, 2))
     assert verdict.lost == 1
+    assert verdict.losses == ["client 0, a write 0.1 s after: 1 where 2 was acknowledged"]
     assert verdict.misses == ["1 acknowledged increments lost"]
 
 
