@@ -32,9 +32,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def merge(
-    base: Data, mine: Data, theirs: Data, *, strict: bool = False
-) -> tuple[Data, list[str]]:
+def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tuple[Data, list[str]]:
     """Return what was stored meanwhile with this request's changes, and the keys both changed.
 
     A key is changed where its value differs from the one loaded; a deleted key is a change.

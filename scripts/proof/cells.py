@@ -29,9 +29,14 @@ class Cell:
     def terms(self) -> Terms:
         """Return what may happen in it."""
         fault = FAULTS[self.fault]
-        needed = fault.service in ("postgres", "app", "stack")
+        needed = {
+            "postgres": True,  # it has the table of users
+            "redis": self.engine == "cache",
+            "stack": True,
+            "app": bool(fault.answers),  # killed, not rolled
+        }
         return Terms(
-            unavailable=needed or (fault.service == "redis" and self.engine == "cache"),
+            unavailable=needed.get(fault.service, False),
             answers=frozenset(map(str, fault.answers)),
             loses=fault.loses.get(self.engine, ""),
         )

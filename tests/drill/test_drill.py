@@ -278,7 +278,9 @@ def test_503_is_for_engines_that_cannot_do_without_the_store() -> None:
     assert not Cell("hardened", "cached_db", "redis-kill").terms().unavailable
     assert Cell("hardened", "cache", "redis-kill").terms().unavailable
     assert Cell("hardened", "file", "postgres-kill").terms().unavailable
-    assert not Cell("hardened", "file", "nginx-reload").terms().unavailable
+    assert Cell("hardened", "file", "app-kill").terms().unavailable
+    for nobody in ("app-roll", "nginx-reload", "client-clock", "clearsessions"):
+        assert not Cell("hardened", "db", nobody).terms().unavailable
 
 
 @pytest.mark.parametrize("fault", FAULTS)
