@@ -184,12 +184,19 @@ class Stack:
     # --- Containers -------------------------------------------------------------------------------
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what `docker inspect` knows of the project's containers, one-shots included."""
-        listing = self.compose("ps", "--all", "--quiet", *services).stdout.split()
-        if not listing:
+        """Return what `docker inspect` knows of the project's containers, one-shots included.
+
+        Asks Docker itself: compose takes ten times as long, and faults are timed.
+        """
+        listing = ["docker", "ps", "--all", "--quiet", "--filter", f"label={self.label}"]
+        ids = run(*listing, "--filter", "label=com.docker.compose.oneoff=False").stdout.split()
+        if not ids:
             return []
-        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *listing).stdout)
-        return found
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids).stdout)
+        if not services:
+            return found
+        service = "com.docker.compose.service"
+        return [one for one in found if one["Config"]["Labels"][service] in services]
 
     def container(self, service: str) -> dict[str, Any]:
         """Return what `docker inspect` knows of the service's one container."""

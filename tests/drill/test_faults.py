@@ -54,13 +54,18 @@ def stack() -> Iterator[Stack]:
     stack.destroy()
 
 
+@pytest.fixture(scope="module")
+def tls(stack: Stack) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(stack.ca_file()))
+
+
 @pytest.fixture
 def scene(stack: Stack) -> Scene:
     return Scene(stack, "cached_db", "hardened")
 
 
 @pytest.fixture
-def lifted(scene: Scene) -> Iterator[Callable[[Fault], Fault]]:
+def lifted(scene: Scene, tls: ssl.SSLContext) -> Iterator[Callable[[Fault], Fault]]:
     """Return what prepares a fault; at the end it is lifted twice and the site serves as before."""
     prepared: list[Fault] = []
 
@@ -74,12 +79,11 @@ def lifted(scene: Scene) -> Iterator[Callable[[Fault], Fault]]:
         fault.lift(scene)
         fault.clean(scene)
         fault.clean(scene)
-    assert serves(scene.stack)
+    assert serves(scene.stack, tls)
 
 
-def serves(stack: Stack) -> bool:
+def serves(stack: Stack, tls: ssl.SSLContext) -> bool:
     """Return whether the first page comes, within what is promised after a fault."""
-    tls = ssl.create_default_context(cafile=str(stack.ca_file()))
 
     def served() -> bool:
         try:
