@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
 LONGEST_COMMAND_SECONDS = 900
+LINK = ROOT / "deploy" / "drill" / "link.py"
 
 
 class StackError(Exception):
@@ -184,12 +185,19 @@ class Stack:
     # --- Containers -------------------------------------------------------------------------------
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what `docker inspect` knows of the project's containers, one-shots included."""
-        listing = self.compose("ps", "--all", "--quiet", *services).stdout.split()
-        if not listing:
+        """Return what `docker inspect` knows of the project's containers, one-shots included.
+
+        Asks Docker itself: compose takes ten times as long, and faults are timed.
+        """
+        listing = ["docker", "ps", "--all", "--quiet", "--filter", f"label={self.label}"]
+        ids = run(*listing, "--filter", "label=com.docker.compose.oneoff=False").stdout.split()
+        if not ids:
             return []
-        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *listing).stdout)
-        return found
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids).stdout)
+        if not services:
+            return found
+        service = "com.docker.compose.service"
+        return [one for one in found if one["Config"]["Labels"][service] in services]
 
     def container(self, service: str) -> dict[str, Any]:
         """Return what `docker inspect` knows of the service's one container."""
@@ -246,16 +254,86 @@ class Stack:
         Raises:
             StackError: when it does not, after that long.
         """
-        page = '"https://$DOMAIN:8443/robots.txt"'  # of the app, and of no store
-        curl = f'curl --fail --silent --insecure --connect-to "::127.0.0.1:8443" {page}'
+        page = '"https://$DOMAIN:8443/robots.txt"'  # needs no store
+        curl = f'curl --silent --insecure --connect-to "::127.0.0.1:8443" {page}'
+        status = f"{curl} --output /dev/null --write-out '%{{http_code}}'"
         deadline = time.monotonic() + seconds
         while True:
-            command = ["exec", "--no-TTY", "nginx", "sh", "-c", f"{curl} >/dev/null"]
-            if not self.compose(*command, check=False).returncode:
+            done = self.compose("exec", "--no-TTY", "nginx", "sh", "-c", status, check=False)
+            if done.stdout in ("200", "404"):  # not all that runs here has the page
                 return
             if time.monotonic() > deadline:
                 raise StackError(f"nginx does not reach the app after {seconds:.0f} s")
             time.sleep(0.2)
+
+    # --- Breaking and mending ---------------------------------------------------------------------
+
+    def signal(self, service: str, signal: str) -> None:
+        """Send a signal to every process of the service's one container but its init."""
+        self.execute(service, "sh", "-c", f"kill -{signal} -1")
+
+    def kill(self, service: str, first: str = "true") -> None:
+        """Kill the processes of the service's one container, and wait until that has ended.
+
+        From inside: a container that `docker kill` ended would not be started again by its policy.
+
+        Args:
+            service: which one.
+            first: a shell command to run in the container just before.
+
+        Raises:
+            StackError: when the container runs on.
+        """
+        before = self.container(service)
+        command = ["docker", "exec", before["Id"], "sh", "-c", f"{first}; kill -KILL -1"]
+        done = run(*command, check=False)  # the shell may be taken along
+        deadline = time.monotonic() + 10
+        while (state := self.container(service)["State"])["Running"]:
+            if state["StartedAt"] != before["State"]["StartedAt"]:
+                return
+            if time.monotonic() > deadline:
+                raise StackError(f"{service} was killed and runs on: {done.stderr.strip()}")
+
+    def start(self, *services: str) -> None:
+        """Start those of the services that don't run, at once where a policy would wait."""
+        for service in services:
+            found = self.containers(service)
+            for container in found:
+                state = container["State"]
+                if not state["Running"] or state["Restarting"]:
+                    run("docker", "restart", container["Id"])
+            if not found:
+                self.compose("up", "--detach", "--no-deps", service)
+
+    def wait_ready(self, *services: str, seconds: float = 60) -> None:
+        """Wait until the services' own health checks pass, asked at once and not at their interval.
+
+        Raises:
+            StackError: when one does not, after that long.
+        """
+        deadline = time.monotonic() + seconds
+        for container in self.containers(*services):
+            kind, *test = container["Config"]["Healthcheck"]["Test"]
+            shell = ["sh", "-c"] if kind == "CMD-SHELL" else []
+            command = ["docker", "exec", container["Id"], *shell, *test]
+            while (done := run(*command, check=False)).returncode:
+                if time.monotonic() > deadline:
+                    said = f"{done.stdout}{done.stderr}".strip()
+                    name = container["Name"].removeprefix("/")
+                    raise StackError(f"{name} is not ready after {seconds:.0f} s: {said}")
+                time.sleep(0.05)
+
+    def link(self, service: str, state: str) -> None:
+        """Take the service's one container off its networks, or back on: `down` or `up`.
+
+        Names, addresses and connections stay; packets get lost.
+        """
+        network = f"container:{self.container(service)['Id']}"
+        options = ["--rm", "--interactive", "--network", network, "--user", "0:0"]
+        limits = ["--read-only", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN"]
+        image = self.settings["APP_IMAGE"]
+        command = ["docker", "run", *options, *limits, image, "python", "-", state]
+        run(*command, stdin=LINK.read_text())
 
     # --- From outside -----------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
+def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tuple[Data, list[str]]:
     """Return what was stored meanwhile with this request's changes, and the keys both changed.
 
     A key is changed where its value differs from the one loaded; a deleted key is a change.
@@ -41,6 +41,7 @@ def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
         base: what this request loaded.
         mine: what it wants to save.
         theirs: what is stored now.
+        strict: name a key, too, that both gave one value: so do two that each add one to it.
 
     Raises:
         IdentityChangedError: rather than let a dropped privilege survive.
@@ -53,7 +54,8 @@ def merge(base: Data, mine: Data, theirs: Data) -> tuple[Data, list[str]]:
         if same(value, loaded):
             continue
         stored = theirs.get(name, _ABSENT)
-        if not (same(stored, loaded) or same(stored, value)):
+        agreed = same(stored, value) and (not strict or name in IDENTITY)
+        if not (same(stored, loaded) or agreed):
             conflicts.append(name)
         if value is _ABSENT:
             merged.pop(name, None)

@@ -239,14 +239,15 @@ class HardenedSession(SessionBase):
             return mine
         serializer = codec.serializer_of(self)
         mine = serializer.loads(serializer.dumps(mine))
+        strict = options().conflicts == "strict"
         try:
-            data, conflicts = merge(self.storage.decode(base), mine, theirs.data)
+            data, conflicts = merge(self.storage.decode(base), mine, theirs.data, strict=strict)
         except IdentityChangedError as error:
             events.emit("conflict", self.store, theirs.name, keys=["identity"])
             raise SessionConflictError("the session changed hands meanwhile") from error
         if conflicts:
             events.emit("conflict", self.store, theirs.name, keys=sorted(conflicts))
-            if options().conflicts == "strict":
+            if strict:
                 raise SessionConflictError(f"{', '.join(sorted(conflicts))} changed meanwhile")
         return data
 

@@ -1,1 +1,1 @@
-"""What the benchmarks are made of; scripts/bench is the door."""
+"""What the benchmarks and the drills are made of; scripts/bench and scripts/drill are the doors."""

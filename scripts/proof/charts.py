@@ -10,6 +10,8 @@ from matplotlib import pyplot
 
 # Told apart by lightness too (Okabe and Ito's palette).
 COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#d55e00", "#009e73")
+# Of answers: the first is the good one.
+KINDS = ("#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#e69f00", "#0072b2", "#000000")
 
 
 def stacked_bars(
@@ -45,15 +47,58 @@ def lines(title: str, unit: str, x_unit: str, series: Mapping[str, Mapping[int, 
     return finished(figure, axes, title, x_unit, legend=True)
 
 
+def answers_over_time(
+    title: str,
+    step: float,
+    panels: Mapping[str, Mapping[str, Sequence[int]]],
+    marks: Mapping[str, tuple[float, float]],
+) -> str:
+    """Draw the answers of each kind in each moment, one panel below the other.
+
+    Args:
+        title: of the whole drawing.
+        step: the seconds that one number stands for.
+        panels: for each panel the numbers of each kind of answer.
+        marks: for each panel the seconds at which the fault began and ended.
+    """
+    size = (8, 0.6 + 1.9 * len(panels))
+    figure, all_axes = pyplot.subplots(
+        len(panels), figsize=size, layout="constrained", sharex=True, squeeze=False
+    )
+    colours: dict[str, str] = {}
+    for axes, (name, kinds) in zip(all_axes[:, 0], panels.items(), strict=True):
+        length = max(map(len, kinds.values()))
+        below = [0.0] * length
+        for kind, numbers in kinds.items():
+            colour = colours.setdefault(kind, KINDS[len(colours) % len(KINDS)])
+            heights = [number / step for number in numbers]
+            places = [step * place for place in range(length)]
+            axes.bar(places, heights, step, below, align="edge", color=colour, label=kind)
+            below = [low + height for low, height in zip(below, heights, strict=True)]
+        axes.axvspan(*marks[name], color="black", alpha=0.08, linewidth=0, zorder=0)
+        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_ylabel("answers a second", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    axes.set_xlabel("seconds")
+    return svg(figure)
+
+
 def finished(
     figure: "pyplot.Figure", axes: "pyplot.Axes", title: str, unit: str, *, legend: bool
 ) -> str:
-    """Return the drawing without what is outside its <svg>."""
+    """Return the drawing with its title and the axis's unit."""
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
         axes.legend(fontsize=8, frameon=False)
+    return svg(figure)
+
+
+def svg(figure: "pyplot.Figure") -> str:
+    """Return the drawing without what is outside its <svg>."""
     target = io.StringIO()
     # Without a date, the same numbers make the same file.
     figure.savefig(target, format="svg", metadata={"Date": None})

@@ -59,7 +59,7 @@ def carry_out(plan: Plan) -> Iterator[Result]:
 def start(made: dict[str, Site], engine: str, sessions: int) -> None:
     """Have every site run that engine, with sessions to ask with."""
     with ThreadPoolExecutor(len(made)) as pool:
-        list(pool.map(lambda site: site.start(engine), made.values()))
+        list(pool.map(lambda site: site.begin(engine), made.values()))
         list(pool.map(lambda site: site.mint(sessions), made.values()))
 
 

@@ -1,80 +1,36 @@
 """One HTML file that needs nothing else, and the same numbers as JSON."""
 
 import html
-import json
-import os
-import platform
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from proof import charts
+from proof import charts, page
 from proof.goals import goals
+from proof.page import table
 from proof.rounds import NOISE, VIEWS
 from proof.trips import STATED
 from proof.variants import SERVERS, VARIANTS
-from stack import run
-
-Cells = Iterable[object]
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
-th:first-child, td:first-child { text-align: left }
-.missed { color: #b00020; font-weight: 600 } .met { color: #1b6e3c }
-svg { max-width: 100%; height: auto } code { font-size: .9em }
-"""
-
 
 VERDICT = {True: "<span class=met>met</span>", False: "<span class=missed>missed</span>"}
-
-
-def machine() -> dict[str, Any]:
-    """Describe what was measured on; nothing that names it."""
-    about = dict(
-        line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line
-    )
-    model = next((value for name, value in about.items() if name.startswith("model name")), "?")
-    memory = Path("/proc/meminfo").read_text().splitlines()[0].split()[1]
-    version = run("docker", "version", "--format", "{{.Server.Version}}").stdout.strip()
-    return {
-        "processor": model.strip(),
-        "processors": len(os.sched_getaffinity(0)),
-        "memory_gigabytes": round(int(memory) / 2**20, 1),
-        "kernel": platform.release(),
-        "docker": version,
-        "cgroups": 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
-    }
 
 
 def write(result: dict[str, Any], folder: Path) -> Path:
     """Write both files; return the HTML one."""
     result = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **page.made_now(),
         "goals": [
             {"what": goal.what, "value": goal.value, "bound": goal.bound, "met": goal.met}
             for goal in goals(result)
         ],
         **result,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
-    path = folder / "bench.html"
-    path.write_text("\n".join(page(result)) + "\n")
-    return path
+    return page.write("bench", result, html_of(result), folder)
 
 
-def page(result: dict[str, Any]) -> Iterator[str]:
+def html_of(result: dict[str, Any]) -> Iterator[str]:
     """Yield the HTML."""
-    about = ", ".join(
-        f"{name.replace('_', ' ')}: {value}" for name, value in result["machine"].items()
-    )
-    yield "<!doctype html><html lang=en><meta charset=utf-8><title>bench</title>"
-    yield f"<style>{STYLE}</style>"
-    yield f"<h1>What a session costs</h1><p>{result['date']}. {html.escape(about)}.</p>"
+    yield from page.begin("bench", "What a session costs", result)
     yield (
         "<p>Judge: processor time of nginx, app, Postgres and Redis together, microseconds a "
         "request, from the kernel's account of each container. Medians; ratios are taken within "
@@ -93,14 +49,6 @@ def page(result: dict[str, Any]) -> Iterator[str]:
         yield from purge_section(result["purge"])
     if "files" in result:
         yield from files_section(result["files"])
-
-
-def table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
-    """Yield a table; what a cell holds is HTML already."""
-    yield "<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head) + "</tr>"
-    for row in rows:
-        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
-    yield "</table>"
 
 
 def goals_table(result: dict[str, Any]) -> Iterator[str]:

@@ -81,7 +81,7 @@ class Site(Stack):
         self.client = ""
         self.client_process = 0
 
-    def start(self, engine: str) -> None:
+    def begin(self, engine: str) -> None:
         """Run with that engine."""
         self.switch(engine)
         self.engine = engine

@@ -112,7 +112,7 @@ def test_installing_without_root_is_refused(stack: Stack) -> None:
     "name",
     [
         *("up", "down", "test", "prepare", "prepare-tests"),
-        *("install-engine", "complaints", "verify-stack", "verify"),
+        *("install-engine", "complaints", "verify-stack", "verify", "bench", "drill"),
     ],
 )
 def test_every_script_explains_itself(stack: Stack, name: str) -> None:

@@ -74,6 +74,18 @@ def test_each_key_is_mine_where_i_changed_it_and_else_theirs(
 
 @given(base=DATA, mine=DATA, theirs=DATA)
 @drawn
+def test_strictly_each_key_that_both_changed_is_a_conflict(
+    base: Data, mine: Data, theirs: Data
+) -> None:
+    merged, conflicts = merge(base, mine, theirs, strict=True)
+    assert merged == merge(base, mine, theirs)[0]
+    for name in "abcde":
+        b, m, t = (text(data, name) for data in (base, mine, theirs))
+        assert (name in conflicts) is (b not in (m, t))
+
+
+@given(base=DATA, mine=DATA, theirs=DATA)
+@drawn
 def test_without_conflicts_it_does_not_matter_who_was_first(
     base: Data, mine: Data, theirs: Data
 ) -> None:
@@ -192,10 +204,7 @@ def test_of_one_key_the_last_value_counts_and_the_conflict_is_counted(store: Mak
 
 
 @ON_SERVER
-def test_one_value_set_by_both_is_no_conflict(
-    store: MakeSession, options: Callable[..., None]
-) -> None:
-    options(CONFLICTS="strict")
+def test_one_value_set_by_both_is_no_conflict(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     one["a"] = other["a"] = 2
     other["b"] = 2
@@ -217,6 +226,34 @@ def test_strictly_a_conflict_is_refused_and_nothing_of_it_saved(
     with pytest.raises(SessionConflictError, match="a changed meanwhile"):
         other.save()
     assert held(store, one) == {"a": 2, "b": 1}
+
+
+@ON_SERVER
+def test_strictly_two_that_add_one_do_not_both_succeed(
+    store: MakeSession, options: Callable[..., None]
+) -> None:
+    options(CONFLICTS="strict")
+    one, other = both(store, count=5)
+    one["count"] += 1
+    other["count"] += 1
+    one.save()
+    with pytest.raises(SessionConflictError, match="count changed meanwhile"):
+        other.save()
+    assert held(store, one) == {"count": 6}
+
+
+@ON_SERVER
+@pytest.mark.parametrize("name", IDENTITY)
+def test_strictly_one_identity_given_by_both_is_no_conflict(
+    store: MakeSession, options: Callable[..., None], name: str
+) -> None:
+    options(CONFLICTS="strict")
+    one, other = both(store, **{name: "2030-01-01T00:00:00+00:00", "a": 1})
+    one[name] = other[name] = "2031-01-01T00:00:00+00:00"
+    other["a"] = 2
+    one.save()
+    other.save()
+    assert held(store, one) == {name: "2031-01-01T00:00:00+00:00", "a": 2}
 
 
 @ON_SERVER

@@ -1,0 +1,1 @@
+"""What the drills add to the project; mounted beside it, and in no image."""

@@ -1,0 +1,162 @@
+"""What the drills found, as one page and as JSON."""
+
+import html
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from proof import charts, page
+from proof.faults import FAULTS
+from proof.judge import BUCKET_SECONDS
+from proof.ledger import SERVED
+from proof.page import table
+
+Found = dict[str, Any]
+
+LOSSES = 3  # that are shown in a cell; all are in the JSON file
+
+PHASES = ("before", "during", "after")
+HEAD = (
+    *("engine", "layer", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
+    *("detect s", "recover s", *(f"{phase}, ms" for phase in PHASES)),
+)
+
+
+def keep(result: Found, folder: Path) -> None:
+    """Write the JSON file: what is known so far."""
+    page.keep("drill", {**page.made_now(), **result}, folder)
+
+
+def write(result: Found, folder: Path) -> Path:
+    """Write both files; return the HTML one."""
+    result = {**page.made_now(), **result}
+    return page.write("drill", result, html_of(result), folder)
+
+
+def missed(result: Found) -> list[str]:
+    """Return a line for each cell of the hardened layer that missed its goal."""
+    return [
+        f"{cell['engine']}, {cell['fault']}: {'; '.join(cell['misses'])}"
+        for cell in result["cells"]
+        if cell["layer"] == "hardened" and cell["misses"]
+    ]
+
+
+def html_of(result: Found) -> Iterator[str]:
+    """Yield the HTML."""
+    cells = result["cells"]
+    yield from page.begin("drill", "What users see when something breaks", result)
+    yield (
+        f"<p>{result['clients']} signed-in clients read and write through TLS, others sign out, "
+        "while one thing breaks and is mended. Each line is one fault on one engine. The hardened "
+        "layer is held to a goal; Django's own engines stand beside it. The README beside this "
+        "file says how to read it and what it does not show. Latencies are the 50th and the 99th "
+        "percentile.</p>"
+    )
+    if len(cells) < result["planned"]:
+        yield f"<p class=missed>{len(cells)} of {result['planned']} cells: it was ended early.</p>"
+    lines = missed(result)
+    hardened = sum(cell["layer"] == "hardened" for cell in cells)
+    yield f"<p>Hardened: {hardened - len(lines)} of {hardened} cells met their goal.</p>"
+    if lines:
+        yield "<ul>" + "".join(f"<li class=missed>{html.escape(one)}</li>" for one in lines)
+        yield "</ul>"
+    yield from summary(cells)
+    for fault in in_order(cell["fault"] for cell in cells):
+        yield from fault_section(fault, [cell for cell in cells if cell["fault"] == fault])
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return each name once, as they come."""
+    return list(dict.fromkeys(names))
+
+
+def summary(cells: list[Found]) -> Iterator[str]:
+    """Yield what was lost in each cell, the layers side by side."""
+    engines = in_order(cell["engine"] for cell in cells)
+    layers = in_order(cell["layer"] for cell in cells)
+    at = {(cell["fault"], cell["engine"], cell["layer"]): cell for cell in cells}
+    yield "<h2>What was lost</h2>"
+    yield from table(
+        ("", *(f"{engine}<br>{layer}" for engine in engines for layer in layers)),
+        (
+            (
+                f"<a href=#{fault}>{fault}</a>",
+                *(
+                    brief(at[fault, engine, layer]) if (fault, engine, layer) in at else ""
+                    for engine in engines
+                    for layer in layers
+                ),
+            )
+            for fault in in_order(cell["fault"] for cell in cells)
+        ),
+    )
+
+
+def brief(cell: Found) -> str:
+    """Return the most important of what happened in a cell."""
+    losses = [
+        f"{cell[name]} {word}"
+        for name, word in (
+            ("signed_out", "signed out"),
+            ("lost", "lost"),
+            ("revived", "revived"),
+        )
+        if cell[name]
+    ]
+    if not cell["misses"]:
+        return "<span class=met>ok</span>" + "".join(f"<br>{loss}, as stated" for loss in losses)
+    return f"<span class=missed>{'<br>'.join(losses or map(html.escape, cell['misses']))}</span>"
+
+
+def fault_section(fault: str, cells: list[Found]) -> Iterator[str]:
+    """Yield one fault, on every engine."""
+    yield f"<h2 id={fault}><code>{fault}</code></h2><p>{html.escape(FAULTS[fault].what)}.</p>"
+    engine = max(cells, key=lambda cell: len(cell["failed"]))["engine"]
+    drawn = [cell for cell in cells if cell["engine"] == engine and cell["over_time"]]
+    if drawn:
+        yield charts.answers_over_time(
+            f"{fault}, {engine}; grey: until the fault was lifted",
+            BUCKET_SECONDS,
+            {cell["layer"]: kinds_over_time(cell) for cell in drawn},
+            {cell["layer"]: (cell["injected"], cell["lifted"]) for cell in drawn},
+        )
+    yield "<div class=wide>"
+    yield from table(HEAD, (row(cell) for cell in cells))
+    yield "</div>"
+    for cell in cells:
+        if cell["loses"]:
+            yield f"<p>{cell['engine']}, {cell['layer']}: {html.escape(cell['loses'])}.</p>"
+
+
+def kinds_over_time(cell: Found) -> dict[str, list[int]]:
+    """Return the numbers of each kind of answer, the good ones first."""
+    kinds = [SERVED, *cell["failed"]]
+    return {kind: [bucket.get(kind, 0) for bucket in cell["over_time"]] for kind in kinds}
+
+
+def row(cell: Found) -> Iterator[str]:
+    """Yield what a table says of one cell."""
+    yield cell["engine"]
+    yield cell["layer"]
+    yield verdict(cell)
+    yield f"{cell['requests']:,}"
+    yield "<br>".join(f"{number} x {html.escape(name)}" for name, number in cell["failed"].items())
+    yield str(cell["signed_out"])
+    yield "<br>".join((str(cell["lost"]), *map(html.escape, cell["losses"][:LOSSES])))
+    yield f"{cell['sign_outs']}, {cell['sign_outs_refused']} refused"
+    yield str(cell["revived"])
+    yield "none failed" if cell["detect"] is None else f"{cell['detect']:.1f}"
+    yield "never" if cell["recover"] is None else f"{cell['recover']:.1f}"
+    for phase in PHASES:
+        times = cell["latencies"].get(phase)
+        yield f"{times['p50']:.0f} / {times['p99']:.0f}" if times else ""
+
+
+def verdict(cell: Found) -> str:
+    """Return whether the goal was met, and on which machine."""
+    beside = (("repeated", "drilled twice"), ("busy", "busy machine"))
+    notes = "".join(f"<br>{note}" for name, note in beside if cell[name])
+    if not cell["misses"]:
+        return f"<span class=met>ok</span>{notes}"
+    return f"<span class=missed>{'<br>'.join(map(html.escape, cell['misses']))}</span>{notes}"

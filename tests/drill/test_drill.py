@@ -1,0 +1,288 @@
+"""The drills' command line, their report, and what their clients take an answer for."""
+
+import asyncio
+import json
+import os
+import re
+import ssl
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proof import cells, drill_report, page
+from proof.cells import Cell, interrupted, one_line, time_left
+from proof.clients import SESSION_COOKIE, USER, Browser
+from proof.drill import cells_of, options
+from proof.faults import FAULTS, QUICK
+from proof.judge import judge
+from proof.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
+from proof.site import made
+from stack import ENGINES, ROOT, CommandError, StackError
+
+README = (ROOT / "deploy" / "reports" / "README.md").read_text()
+
+
+# --- The command line -----------------------------------------------------------------------------
+
+
+def drill(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command without a stack."""
+    return subprocess.run(
+        [ROOT / ".venv/bin/python", "-m", "proof.drill", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "choice"),
+    [
+        ("--engine", "memcached", "cached_db"),
+        ("--fault", "earthquake", "redis-kill"),
+        ("--layer", "soft", "hardened"),
+        ("--clients", "0", "1 to 200"),
+    ],
+)
+def test_what_is_unknown_is_refused_in_one_line(option: str, value: str, choice: str) -> None:
+    done = drill(option, value)
+    assert done.returncode == 2
+    line = done.stderr.splitlines()[-1]
+    assert repr(value) in line
+    assert choice in line
+
+
+def test_a_fault_that_touches_nothing_is_refused() -> None:
+    done = drill("--engine", "file", "--fault", "redis-kill")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "drill: redis-kill touches nothing of file; choose another --engine or --fault, or all\n"
+    )
+
+
+def test_without_options_every_engine_meets_every_fault_on_both_layers() -> None:
+    cells = cells_of(options([]))
+    assert {cell.engine for cell in cells} == set(ENGINES)
+    assert {cell.fault for cell in cells} == set(FAULTS)
+    hardened = [cell for cell in cells if cell.layer == "hardened"]
+    assert [Cell("stock", cell.engine, cell.fault) for cell in hardened] == cells[len(hardened) :]
+
+
+def test_the_quick_set_is_of_the_hardened_layer() -> None:
+    cells = cells_of(options(["--quick"]))
+    assert {(cell.engine, cell.fault) for cell in cells} == set(QUICK)
+    assert {cell.layer for cell in cells} == {"hardened"}
+
+
+def test_each_engine_is_started_once_a_layer() -> None:
+    pairs = [(cell.layer, cell.engine) for cell in cells_of(options([]))]
+    changes = [pair for place, pair in enumerate(pairs) if place == 0 or pairs[place - 1] != pair]
+    assert len(changes) == len(set(changes))
+
+
+def test_a_second_drill_of_one_clone_is_refused(tmp_path: Path) -> None:
+    class Nowhere:
+        folder = tmp_path / "stack"
+
+        def create(self) -> None:
+            pass
+
+    with (
+        made(Nowhere()),  # type: ignore[arg-type]
+        pytest.raises(StackError, match="another drill of this clone is at work"),
+        made(Nowhere()),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_a_failed_command_is_told_in_one_line() -> None:
+    done = subprocess.CompletedProcess([], 1, "", "Pulling\n\nport is already allocated\n")
+    line = one_line(CommandError(["docker", "compose", "--ansi=never", "up"], done))
+    assert line == "docker compose up ended with 1: port is already allocated"
+
+
+def test_an_error_while_cleaning_up_does_not_hide_an_interruption() -> None:
+    error = StackError("nobody is there")
+    assert not interrupted(error)
+    error.__context__ = CommandError([], subprocess.CompletedProcess([], 1, "", ""))
+    assert not interrupted(error)
+    error.__context__.__context__ = KeyboardInterrupt()
+    assert interrupted(error)
+
+
+def test_the_time_left_follows_the_time_it_took() -> None:
+    fault = next(iter(FAULTS))
+    cells = [Cell("hardened", engine, fault) for engine in ("db", "file")]
+    (first,) = re.findall(r"about (\d+) min", time_left(cells, 1, passed=600))
+    assert time_left(cells, 1, passed=600).startswith("1 to go")
+    assert first == "10"
+
+
+@pytest.mark.parametrize(
+    ("layer", "in_doubt", "times"),
+    [("hardened", True, 2), ("hardened", False, 1), ("stock", True, 1)],
+)
+def test_a_miss_of_a_busy_machine_is_drilled_once_more(
+    monkeypatch: pytest.MonkeyPatch, layer: str, in_doubt: bool, times: int
+) -> None:
+    attempts: list[dict[str, object]] = [{"in_doubt": in_doubt, "misses": [str(n)]} for n in "12"]
+    monkeypatch.setattr(cells, "attempt", lambda *arguments: attempts.pop(0))
+    found = cells.drill(None, Cell(layer, "db", "app-kill"), 1)  # type: ignore[arg-type]
+    assert found["repeated"] is (times == 2)
+    assert found["misses"] == [str(times)]
+
+
+# --- The clients ----------------------------------------------------------------------------------
+
+
+def asked(
+    respond: httpx.Response | Exception, kind: str = "read", ahead: float = 0.0
+) -> tuple[Answer, Browser]:
+    """Return what a client makes of a response, and the client."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if isinstance(respond, Exception):
+            raise respond
+        return respond
+
+    async def ask() -> tuple[Answer, Browser]:
+        clock = lambda: time.time() + ahead  # noqa: E731
+        browser = Browser("https://drill.test", ssl.create_default_context(), clock, 3, "key")
+        browser.http = httpx.AsyncClient(
+            base_url="https://drill.test", transport=httpx.MockTransport(handle)
+        )
+        async with browser.http:
+            return await browser.ask(kind), browser
+
+    return asyncio.run(ask())
+
+
+def own(**held: object) -> httpx.Response:
+    """Return an answer that shows the client's own session, but for what is said."""
+    return httpx.Response(200, json={"user": USER, "client": 3, "count": 7, **held})
+
+
+def test_an_answer_with_the_own_session_is_served() -> None:
+    answer, browser = asked(own())
+    assert (answer.outcome, answer.count, browser.cookie) == (SERVED, 7, "key")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        own(user="", client=None, count=None),
+        own(user="somebody"),
+        own(client=4),
+        httpx.Response(
+            200, json=own().json(), headers={"Set-Cookie": f"{SESSION_COOKIE}=; Max-Age=0"}
+        ),
+        httpx.Response(500, headers={"Set-Cookie": f'{SESSION_COOKIE}=""; Max-Age=0'}),
+    ],
+    ids=["nobody", "another user", "another's session", "deleted", "deleted by an error"],
+)
+def test_an_answer_for_nobody_or_somebody_else_is_a_sign_out(response: httpx.Response) -> None:
+    assert asked(response)[0].outcome == SIGNED_OUT
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (httpx.Response(500), "500"),
+        (httpx.Response(200, text="<p>hello"), "200"),
+        (httpx.ConnectError("refused"), RESET),
+        (httpx.RemoteProtocolError("closed"), RESET),
+        (httpx.ReadTimeout("slow"), TIMEOUT),
+    ],
+)
+def test_everything_else_is_a_failure_by_name(
+    response: httpx.Response | Exception, outcome: str
+) -> None:
+    assert asked(response)[0].outcome == outcome
+
+
+def test_retry_after_is_noticed() -> None:
+    assert asked(httpx.Response(503, headers={"Retry-After": "2"}))[0].retry_after
+    assert not asked(httpx.Response(503))[0].retry_after
+
+
+def test_only_a_redirect_acknowledges_a_sign_out() -> None:
+    assert asked(httpx.Response(302), "sign-out")[0].outcome == SERVED
+    assert asked(httpx.Response(200), "sign-out")[0].outcome == "200"
+    assert asked(httpx.Response(503), "sign-out")[0].outcome == "503"
+
+
+def test_a_new_cookie_takes_the_place_of_the_old() -> None:
+    _, browser = asked(
+        httpx.Response(
+            200, json=own().json(), headers={"Set-Cookie": f"{SESSION_COOKIE}=a:b; Max-Age=60"}
+        )
+    )
+    assert browser.cookie == "a:b"
+
+
+def test_an_age_counts_by_the_browsers_own_clock_and_a_date_does_not() -> None:
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 60))
+    for attributes, outcome in (
+        (f"Max-Age=60; Expires={date}", SERVED),
+        (f"Expires={date}", SIGNED_OUT),
+    ):
+        response = httpx.Response(
+            200, json=own().json(), headers={"Set-Cookie": f"{SESSION_COOKIE}=new; {attributes}"}
+        )
+        assert asked(response, ahead=3600)[0].outcome == outcome
+
+
+# --- The report -----------------------------------------------------------------------------------
+
+
+def result_of(outcome: str, layer: str = "hardened") -> dict[str, object]:
+    """Return the result of one cell in which one request was answered so."""
+    cell = Cell(layer, "cached_db", "redis-kill")
+    answers = [Answer(0, "read", 100 + n / 10, 100.01 + n / 10, SERVED) for n in range(80)]
+    answers.append(Answer(0, "read", 103, 103.1, outcome))
+    ledger = Ledger(answers, [], 100.0, 102.0, 105.0, 108.0)
+    verdict = judge(ledger, cell.terms())
+    found = {
+        **{"layer": layer, "engine": "cached_db", "fault": "redis-kill", "loses": ""},
+        **{"injected": 2.0, "lifted": 5.0, "repeated": False},
+        **{name: getattr(verdict, name) for name in verdict.__slots__},
+    }
+    return {"clients": 1, "planned": 2, "cells": [found]}
+
+
+def test_a_report_says_what_was_missed_and_needs_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "machine", lambda: {"processors": 2})
+    text = drill_report.write(result_of("500"), tmp_path).read_text()
+    assert "1 requests answered by 500" in text
+    assert "1 of 2 cells: it was ended early" in text
+    assert json.loads((tmp_path / "drill.json").read_text())["cells"][0]["failed"] == {"500": 1}
+    # Nothing that a browser would fetch: no script, image, style sheet or font from anywhere.
+    assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
+
+
+def test_only_the_hardened_layer_can_miss() -> None:
+    assert drill_report.missed(result_of("500")) == [
+        "cached_db, redis-kill: 1 requests answered by 500"
+    ]
+    assert drill_report.missed(result_of("500", layer="stock")) == []
+    assert drill_report.missed(result_of(SERVED)) == []
+
+
+def test_503_is_for_engines_that_cannot_do_without_the_store() -> None:
+    assert not Cell("hardened", "cached_db", "redis-kill").terms().unavailable
+    assert Cell("hardened", "cache", "redis-kill").terms().unavailable
+    assert Cell("hardened", "file", "postgres-kill").terms().unavailable
+    assert Cell("hardened", "file", "app-kill").terms().unavailable
+    for nobody in ("app-roll", "nginx-reload", "client-clock", "clearsessions"):
+        assert not Cell("hardened", "db", nobody).terms().unavailable
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_readme_lists_every_fault_as_it_is(fault: str) -> None:
+    assert f"| `{fault}` | {FAULTS[fault].what} |" in README
