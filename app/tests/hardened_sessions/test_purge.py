@@ -1,6 +1,7 @@
 """What expired goes: a step at a time, past whatever is in use, and the next run goes on."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -22,7 +23,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hardened_sessions import bounds, purge
-from hardened_sessions.backends.file import locked
+from hardened_sessions.backends.file import FileStorage, locked
+from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import (
@@ -301,11 +303,26 @@ def names(folder: Path) -> set[str]:
 
 @layers(stock="it opens every file")
 @engines("file")
-def test_of_all_files_only_those_that_look_expired_are_opened(store: Any, folder: Path) -> None:
+def test_files_are_cleared_by_their_modification_time_unopened(store: Any, folder: Path) -> None:
     gone, kept = write_files(store, 7, -60), write_files(store, 40, 3600)
     assert (len(gone), len(kept)) == (7, 40)
     with opened_files() as opened:
         store.clear_expired()
+    assert names(folder) == kept
+    assert opened == set()
+
+
+@engines("file")
+def test_of_files_with_another_modification_time_only_those_that_look_expired_are_opened(
+    store: MakeSession, folder: Path
+) -> None:
+    """Check files of a file system, a copy, or a release that knows whole seconds only."""
+    gone, kept = write_files(store, 7, -60), write_files(store, 40, 3600)
+    for name in gone | kept:
+        second = int((folder / name).stat().st_mtime)
+        os.utime(folder / name, (second, second))
+    with opened_files() as opened:
+        clear()
     assert names(folder) == kept
     assert opened == gone
 
@@ -331,10 +348,65 @@ def test_a_file_with_an_expiry_in_seconds_goes(store: Any, folder: Path) -> None
 
 @engines("file")
 def test_a_file_that_only_looks_expired_is_kept(store: MakeSession, folder: Path) -> None:
-    (name,) = write_files(store, 1, 3600)
-    os.utime(folder / name, (1, 1))  # as a copy without its time
+    kept = write_files(store, 3, 3600)
+    other, touched, copied = kept
+    (expired,) = write_files(store, 1, -60)
+    status = (folder / expired).stat()
+    os.utime(folder / other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.utime(folder / touched, (1, 1))
+    shutil.copy(folder / copied, folder / "copy")  # without its time
+    (folder / "copy").rename(folder / copied)
     clear()
-    assert names(folder) == {name}
+    assert names(folder) == kept
+
+
+@engines("file")
+def test_no_file_is_looked_at_or_removed_but_under_its_lock(
+    store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check that a session that is saved meanwhile, and so lives on, is not taken for expired."""
+    write_files(store, 20, -60)
+    real, held = FileStorage.remove_expired, []
+
+    def remove(storage: FileStorage, directory: int, name: str) -> bool:
+        with pytest.raises(SessionUnavailableError), locked(name):
+            pass
+        held.append(name)
+        return real(storage, directory, name)
+
+    monkeypatch.setattr(FileStorage, "remove_expired", remove)
+    monkeypatch.setattr(bounds, "FILE_LOCK", 0.0)
+    clear()
+    assert len(held) == 20
+    assert names(folder) == set()
+
+
+@engines("file")
+def test_a_session_that_a_save_under_way_prolongs_is_kept(store: MakeSession, folder: Path) -> None:
+    session: Any = store()
+    session["n"] = 1
+    session.set_expiry(timezone.now() + timedelta(seconds=1))
+    session.save()
+    late: Any = store(session.session_key)
+    assert late["n"] == 1
+    time.sleep(2.1)
+    ready, done = threading.Event(), threading.Event()
+
+    def save() -> None:
+        with locked(hashed(session.session_key)):
+            ready.set()
+            done.wait(20)
+            late.set_expiry(3600)
+            draft = late.draft(late._session, late.stored.version + 1)
+            late.storage.write(late.stored.name, draft)
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    ready.wait(20)
+    threading.Timer(0.3, done.set).start()
+    clear()
+    saving.join()
+    assert store(session.session_key)["n"] == 1
 
 
 @engines("file")
@@ -462,25 +534,22 @@ def test_files_that_somebody_else_removes_meanwhile_are_no_error(
     for name in names(folder):
         os.utime(folder / name, (month, month))
 
-    steps = purge.FilePurge().steps()
-    real = os.scandir
+    def list_and_remove(directory: int) -> list[str]:
+        """Return the files' names, none of which is there any more."""
+        listed = real(directory)
+        for name in listed:
+            (folder / name).unlink()
+        return listed
 
-    class Scan:
-        """A look at the folder, after which every file is gone."""
-
-        def __init__(self, path: Any) -> None:
-            self.entries = list(real(path))
-            for entry in self.entries:
-                Path(entry.path).unlink()
-
-        def __enter__(self) -> list[os.DirEntry[str]]:
-            return self.entries
-
-        def __exit__(self, *error: object) -> None: ...
-
+    real = os.listdir
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "scandir", Scan)
-        assert [progress.removed for progress in steps] == [0]
+        patch.setattr(os, "listdir", list_and_remove)
+        assert [progress.removed for progress in purge.FilePurge().steps()] == [0]
+
+
+@engines("file")
+def test_a_folder_without_sessions_is_no_error(store: MakeSession, folder: Path) -> None:
+    assert "file 0 of 0: 0 sessions removed" in clear()
 
 
 @engines("file")
