@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
 from hardened_sessions import bounds
@@ -19,9 +19,11 @@ from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import PurgePosition, RevokedCookie
 
-PAGES = 1000  # a step of rows: 8 MB
-PAUSE_SECONDS = 0.05
+PAGES = 125  # the first step of rows: 1 MB
+PAGES_MOST = 1000  # any step
+STEP_SECONDS = 0.03  # what a step is to take; the pause after it is as long as it took
 LOCK_TIMEOUT = "200ms"
+LOCK_NOT_AVAILABLE = "55P03"
 FILES = 10_000  # a step of files: some 40 for each lock
 ORPHAN_SECONDS = 3600.0  # a temporary file this old belongs to nobody
 
@@ -76,23 +78,40 @@ class RowPurge:
         pages = self.pages(table)
         # A table that has shrunk since may end before that page.
         progress = Progress("page", position.page if position.page < pages else 0, pages)
+        step = PAGES
         while progress.done < progress.total:
-            end = progress.done + PAGES
-            progress.removed += self.delete(
-                f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "
-                "WHERE ctid >= %s::tid AND ctid < %s::tid AND expire_date < now() "
-                "FOR UPDATE SKIP LOCKED))",
-                [f"({progress.done},0)", f"({end},0)"],
-            )
+            end, started = progress.done + step, time.monotonic()
+            progress.removed += self.delete_between(table, progress.done, end)
+            took = time.monotonic() - started
+            step = next_step(step, took)
             progress.done = min(end, progress.total)
             position.page = 0 if progress.done >= progress.total else progress.done
             position.save()
             yield progress
             if progress.done < progress.total:
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(took)
         self.prune()
         if not progress.total:
             yield progress
+
+    def delete_between(self, table: str, first: int, end: int) -> int:
+        """Delete the expired rows of some pages, but for those in use; return how many.
+
+        Rows are passed by only where one is in use: to skip them, each row has to be locked first,
+        and the log holds a record of each lock.
+        """
+        expired = "ctid >= %s::tid AND ctid < %s::tid AND expire_date < now()"
+        pages = [f"({first},0)", f"({end},0)"]
+        try:
+            return self.delete(f"DELETE FROM {table} WHERE {expired}", pages)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+        return self.delete(
+            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "
+            f"WHERE {expired} FOR UPDATE SKIP LOCKED))",
+            pages,
+        )
 
     def prune(self) -> None:
         """Delete what the feed says no more, and what was kept of cookies that are over."""
@@ -135,6 +154,15 @@ class RowPurge:
         """Return the model's quoted table."""
         name: str = self.connection.ops.quote_name(model._meta.db_table)
         return name
+
+
+def next_step(pages: int, seconds: float) -> int:
+    """Return how many pages to take after a step of so many took so long.
+
+    At most twice as many: what lies there may be denser.
+    """
+    factor = min(2.0, STEP_SECONDS / max(seconds, 1e-6))
+    return min(PAGES_MOST, max(1, int(pages * factor)))
 
 
 class FilePurge:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -52,12 +54,13 @@ def clear(**named: Any) -> str:
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a step of two pages, and no pause, so that a small table, made anew, takes many."""
+    """Make a step of two pages at most, so that a small table, made anew, takes many."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE django_session")
         cursor.execute("DELETE FROM hardened_sessions_change")
     monkeypatch.setattr(purge, "PAGES", 2)
-    monkeypatch.setattr(purge, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(purge, "PAGES_MOST", 2)
+    monkeypatch.setattr(purge, "STEP_SECONDS", 10.0)  # however slow the machine is, no step shrinks
 
 
 def insert(count: int, *, every: int = 1) -> None:
@@ -114,6 +117,83 @@ def test_a_row_in_use_is_passed_by(
         assert held
         assert list(rows()) == [held[0]]
     assert "1 sessions removed" in clear()
+
+
+@engines("db")
+def test_rows_are_locked_one_by_one_only_where_one_is_in_use(
+    store: MakeSession, small_steps: None, other: psycopg.Connection[Any]
+) -> None:
+    """Check that nothing is written to the log for locks: each would be a record of its own."""
+    insert(200)
+    with CaptureQueriesContext(connection) as queries:
+        clear()
+    assert not any("SKIP LOCKED" in query["sql"] for query in queries.captured_queries)
+    insert(200)
+    with other.transaction(), CaptureQueriesContext(connection) as queries:
+        other.execute("SELECT 1 FROM django_session LIMIT 1 FOR UPDATE")
+        clear()
+    assert sum("SKIP LOCKED" in query["sql"] for query in queries.captured_queries) == 1
+    assert expired() == 1
+
+
+@engines("db")
+def test_a_row_that_is_being_prolonged_is_not_taken_once_that_commits(
+    store: MakeSession, monkeypatch: pytest.MonkeyPatch, other: psycopg.Connection[Any]
+) -> None:
+    insert(5)
+    monkeypatch.setattr(purge, "LOCK_TIMEOUT", "20s")
+    (key,) = other.execute(
+        "UPDATE django_session SET expire_date = now() + interval '1 hour' WHERE session_key = "
+        "(SELECT session_key FROM django_session LIMIT 1) RETURNING session_key"
+    ).fetchone() or ("",)
+    commit = threading.Timer(0.5, other.commit)
+    commit.start()
+    assert "4 sessions removed" in clear()
+    commit.join()
+    assert list(rows()) == [key]
+
+
+@engines("db")
+def test_the_pages_are_scanned_in_the_order_they_lie_in(
+    store: MakeSession, small_steps: None
+) -> None:
+    insert(3000)
+    with CaptureQueriesContext(connection) as queries:
+        next(purge.RowPurge().steps())
+    (deletion,) = (
+        query["sql"]
+        for query in queries.captured_queries
+        if query["sql"].startswith('DELETE FROM "django_session"')
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE django_session")
+        cursor.execute(f"EXPLAIN {deletion}")
+        assert "Tid Range Scan" in str(cursor.fetchall())
+
+
+def test_a_step_takes_as_many_pages_as_its_time_allows() -> None:
+    target, most = purge.STEP_SECONDS, purge.PAGES_MOST
+    assert purge.next_step(100, target) == 100
+    assert purge.next_step(100, 4 * target) == 25
+    assert purge.next_step(1, 100 * target) == 1
+    assert purge.next_step(100, target / 100) == 200
+    assert purge.next_step(100, 0.0) == 200
+    assert purge.next_step(most, target / 2) == most
+
+
+@engines("db")
+def test_after_each_step_a_purge_pauses_as_long_as_it_took(
+    store: MakeSession, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    clock = iter(range(1000))
+    monkeypatch.setattr(
+        purge, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: next(clock))
+    )
+    insert(200)
+    steps = list(purge.RowPurge().steps())
+    assert expired() == 0
+    assert pauses == [1] * (len(steps) - 1)
 
 
 @engines("db")
