@@ -1,26 +1,30 @@
 """Remove what expired, a step at a time: no long statement, no long lock, resumable."""
 
 import os
+import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import batched
 from typing import Any, Protocol
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
-from hardened_sessions import bounds, keys
+from hardened_sessions import bounds
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import PurgePosition, RevokedCookie
 
-PAGES = 1000  # a step of rows: 8 MB
-PAUSE_SECONDS = 0.05
+PAGES = 125  # the first step of rows: 1 MB
+PAGES_MOST = 1000  # any step
+STEP_SECONDS = 0.03  # what a step is to take; the pause after it is as long as it took
 LOCK_TIMEOUT = "200ms"
-FILES = 2000  # a step of files
+LOCK_NOT_AVAILABLE = "55P03"
+FILES = 10_000  # a step of files: some 40 for each lock
 ORPHAN_SECONDS = 3600.0  # a temporary file this old belongs to nobody
 
 
@@ -74,23 +78,40 @@ class RowPurge:
         pages = self.pages(table)
         # A table that has shrunk since may end before that page.
         progress = Progress("page", position.page if position.page < pages else 0, pages)
+        step = PAGES
         while progress.done < progress.total:
-            end = progress.done + PAGES
-            progress.removed += self.delete(
-                f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "
-                "WHERE ctid >= %s::tid AND ctid < %s::tid AND expire_date < now() "
-                "FOR UPDATE SKIP LOCKED))",
-                [f"({progress.done},0)", f"({end},0)"],
-            )
+            end, started = progress.done + step, time.monotonic()
+            progress.removed += self.delete_between(table, progress.done, end)
+            took = time.monotonic() - started
+            step = next_step(step, took)
             progress.done = min(end, progress.total)
             position.page = 0 if progress.done >= progress.total else progress.done
             position.save()
             yield progress
             if progress.done < progress.total:
-                time.sleep(PAUSE_SECONDS)
+                time.sleep(took)
         self.prune()
         if not progress.total:
             yield progress
+
+    def delete_between(self, table: str, first: int, end: int) -> int:
+        """Delete the expired rows of some pages, but for those in use; return how many.
+
+        Rows are passed by only where one is in use: to skip them, each row has to be locked first,
+        and the log holds a record of each lock.
+        """
+        expired = "ctid >= %s::tid AND ctid < %s::tid AND expire_date < now()"
+        pages = [f"({first},0)", f"({end},0)"]
+        try:
+            return self.delete(f"DELETE FROM {table} WHERE {expired}", pages)
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+        return self.delete(
+            f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} "
+            f"WHERE {expired} FOR UPDATE SKIP LOCKED))",
+            pages,
+        )
 
     def prune(self) -> None:
         """Delete what the feed says no more, and what was kept of cookies that are over."""
@@ -135,55 +156,93 @@ class RowPurge:
         return name
 
 
+def next_step(pages: int, seconds: float) -> int:
+    """Return how many pages to take after a step of so many took so long.
+
+    At most twice as many: what lies there may be denser.
+    """
+    factor = min(2.0, STEP_SECONDS / max(seconds, 1e-6))
+    return min(PAGES_MOST, max(1, int(pages * factor)))
+
+
 class FilePurge:
     """Expired files, and temporary ones that a crash left behind.
 
-    The modification time is the expiry, so only files that look expired are opened.
+    The modification time is the expiry, so of the files that the layer wrote none is opened. One
+    lock serves all files of a step that share it, and every call goes by the folder's descriptor:
+    what is left to do for each is a look at it, and the deletion.
     """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
 
     def steps(self) -> Iterator[Progress]:
         """Look at some files a step; what could not be removed is raised at the end."""
-        from hardened_sessions.backends.file import NAME, FileStorage, folder, looks_live
+        from hardened_sessions.backends import file
         from hardened_sessions.session import HardenedSession
 
-        storage = FileStorage(HardenedSession().serializer())
-        progress, prefix = Progress("file", 0, 0), settings.SESSION_COOKIE_NAME
-        failure: Exception | None = None
-        if not (folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
+        progress = Progress("file", 0, 0)
+        if not (file.folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
             yield progress  # the engine that ran before left nothing
             return
-        # Names alone: cheap beside the looks at the files that follow.
-        with os.scandir(folder()) as entries:
-            progress.total = sum(entry.name.startswith(prefix) for entry in entries)
-        with os.scandir(folder()) as entries:
-            for entry in entries:
-                if not entry.name.startswith(prefix):
-                    continue
-                name, mark, _ = entry.name[len(prefix) :].partition("_out_")
-                if not (NAME.fullmatch(name) or keys.is_key(name)):
-                    continue  # somebody else's
-                progress.done += 1
-                progress.total = max(progress.total, progress.done)  # some came meanwhile
-                try:
-                    if mark:
-                        # Its modification time may be the expiry that it was to have.
-                        if entry.stat().st_ctime < time.time() - ORPHAN_SECONDS:
-                            Path(entry.path).unlink()
-                    elif not looks_live(name, entry.stat()):
-                        progress.removed += storage.remove_expired(name)
-                except FileNotFoundError:
-                    pass  # somebody else was first
-                except SessionUnavailableError as error:
-                    failure = error  # the others still go
-                except OSError as error:
-                    # Without the file's name, which may be a key.
-                    failure = SessionUnavailableError("file", error.strerror or "failed")
-                if progress.done % FILES == 0:
-                    yield progress
-        progress.total = progress.done
-        yield progress
-        if failure is not None:
-            raise failure
+        storage = file.FileStorage(HardenedSession().serializer())
+        prefix = settings.SESSION_COOKIE_NAME
+        form = re.compile(re.escape(prefix) + file.FILE)
+        directory = os.open(file.folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # All names at once, as Django's engine has them: about 100 MB for a million.
+            listed = os.listdir(directory)  # noqa: PTH208 - names alone, by the descriptor
+            found = [name for name in listed if name.startswith(prefix)]
+            progress.total = len(found)
+            for step in batched(found, FILES, strict=False):
+                matches = [match for match in map(form.fullmatch, step) if match]
+                progress.removed += self.sweep(storage, directory, matches)
+                progress.done += len(step)
+                yield progress
+        finally:
+            os.close(directory)
+        if not progress.total:
+            yield progress
+        if self.failure is not None:
+            raise self.failure
+
+    def sweep(self, storage: Any, directory: int, matches: list[re.Match[str]]) -> int:
+        """Remove what is over of some files; return how many sessions went."""
+        from hardened_sessions.backends import file
+
+        removed, sharing = 0, defaultdict[int, list[str]](list)
+        for match in matches:
+            if match["temporary"]:
+                self.tried(remove_orphan, directory, match[0])
+            else:
+                sharing[file.lock_number(match["name"])].append(match["name"])
+        for names in sharing.values():
+            try:
+                with file.failing_as_unavailable(), file.locked(names[0]):
+                    for name in names:
+                        removed += self.tried(storage.remove_expired, directory, name)
+            except SessionUnavailableError as error:
+                self.failure = error  # the others still go
+        return removed
+
+    def tried(self, remove: Callable[[int, str], bool], directory: int, name: str) -> bool:
+        """Return whether a file went; keep why not, for when the others have."""
+        try:
+            return remove(directory, name)
+        except FileNotFoundError:
+            pass  # somebody else was first
+        except OSError as error:
+            # Without the file's name, which may be a key.
+            self.failure = SessionUnavailableError("file", error.strerror or "failed")
+        return False
+
+
+def remove_orphan(directory: int, file: str) -> bool:
+    """Delete a temporary file that is too old to be anybody's; it is no session that went."""
+    # Its modification time may be the expiry that it was to have.
+    if os.stat(file, dir_fd=directory).st_ctime < time.time() - ORPHAN_SECONDS:
+        os.unlink(file, dir_fd=directory)
+    return False
 
 
 def purges(engine: str) -> list[Purge]:

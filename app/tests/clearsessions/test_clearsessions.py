@@ -187,7 +187,7 @@ def test_a_file_that_fails_fails_the_run_without_its_name(
         call_command("clear_expired", "once")
 
 
-def refuse(self: FileStorage, name: str) -> int:
+def refuse(self: FileStorage, directory: int, name: str) -> bool:
     raise PermissionError(13, "Permission denied", name)
 
 

@@ -1,6 +1,7 @@
 """What expired goes: a step at a time, past whatever is in use, and the next run goes on."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -10,6 +11,7 @@ from datetime import timedelta
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -18,11 +20,13 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
 from hardened_sessions import bounds, purge
-from hardened_sessions.backends.file import locked
+from hardened_sessions.backends.file import FileStorage, locked
+from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import (
@@ -50,12 +54,13 @@ def clear(**named: Any) -> str:
 
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a step of two pages, and no pause, so that a small table, made anew, takes many."""
+    """Make a step of two pages at most, so that a small table, made anew, takes many."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE django_session")
         cursor.execute("DELETE FROM hardened_sessions_change")
     monkeypatch.setattr(purge, "PAGES", 2)
-    monkeypatch.setattr(purge, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(purge, "PAGES_MOST", 2)
+    monkeypatch.setattr(purge, "STEP_SECONDS", 10.0)  # however slow the machine is, no step shrinks
 
 
 def insert(count: int, *, every: int = 1) -> None:
@@ -112,6 +117,83 @@ def test_a_row_in_use_is_passed_by(
         assert held
         assert list(rows()) == [held[0]]
     assert "1 sessions removed" in clear()
+
+
+@engines("db")
+def test_rows_are_locked_one_by_one_only_where_one_is_in_use(
+    store: MakeSession, small_steps: None, other: psycopg.Connection[Any]
+) -> None:
+    """Check that nothing is written to the log for locks: each would be a record of its own."""
+    insert(200)
+    with CaptureQueriesContext(connection) as queries:
+        clear()
+    assert not any("SKIP LOCKED" in query["sql"] for query in queries.captured_queries)
+    insert(200)
+    with other.transaction(), CaptureQueriesContext(connection) as queries:
+        other.execute("SELECT 1 FROM django_session LIMIT 1 FOR UPDATE")
+        clear()
+    assert sum("SKIP LOCKED" in query["sql"] for query in queries.captured_queries) == 1
+    assert expired() == 1
+
+
+@engines("db")
+def test_a_row_that_is_being_prolonged_is_not_taken_once_that_commits(
+    store: MakeSession, monkeypatch: pytest.MonkeyPatch, other: psycopg.Connection[Any]
+) -> None:
+    insert(5)
+    monkeypatch.setattr(purge, "LOCK_TIMEOUT", "20s")
+    (key,) = other.execute(
+        "UPDATE django_session SET expire_date = now() + interval '1 hour' WHERE session_key = "
+        "(SELECT session_key FROM django_session LIMIT 1) RETURNING session_key"
+    ).fetchone() or ("",)
+    commit = threading.Timer(0.5, other.commit)
+    commit.start()
+    assert "4 sessions removed" in clear()
+    commit.join()
+    assert list(rows()) == [key]
+
+
+@engines("db")
+def test_the_pages_are_scanned_in_the_order_they_lie_in(
+    store: MakeSession, small_steps: None
+) -> None:
+    insert(3000)
+    with CaptureQueriesContext(connection) as queries:
+        next(purge.RowPurge().steps())
+    (deletion,) = (
+        query["sql"]
+        for query in queries.captured_queries
+        if query["sql"].startswith('DELETE FROM "django_session"')
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE django_session")
+        cursor.execute(f"EXPLAIN {deletion}")
+        assert "Tid Range Scan" in str(cursor.fetchall())
+
+
+def test_a_step_takes_as_many_pages_as_its_time_allows() -> None:
+    target, most = purge.STEP_SECONDS, purge.PAGES_MOST
+    assert purge.next_step(100, target) == 100
+    assert purge.next_step(100, 4 * target) == 25
+    assert purge.next_step(1, 100 * target) == 1
+    assert purge.next_step(100, target / 100) == 200
+    assert purge.next_step(100, 0.0) == 200
+    assert purge.next_step(most, target / 2) == most
+
+
+@engines("db")
+def test_after_each_step_a_purge_pauses_as_long_as_it_took(
+    store: MakeSession, small_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    clock = iter(range(1000))
+    monkeypatch.setattr(
+        purge, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: next(clock))
+    )
+    insert(200)
+    steps = list(purge.RowPurge().steps())
+    assert expired() == 0
+    assert pauses == [1] * (len(steps) - 1)
 
 
 @engines("db")
@@ -301,11 +383,26 @@ def names(folder: Path) -> set[str]:
 
 @layers(stock="it opens every file")
 @engines("file")
-def test_of_all_files_only_those_that_look_expired_are_opened(store: Any, folder: Path) -> None:
+def test_files_are_cleared_by_their_modification_time_unopened(store: Any, folder: Path) -> None:
     gone, kept = write_files(store, 7, -60), write_files(store, 40, 3600)
     assert (len(gone), len(kept)) == (7, 40)
     with opened_files() as opened:
         store.clear_expired()
+    assert names(folder) == kept
+    assert opened == set()
+
+
+@engines("file")
+def test_of_files_with_another_modification_time_only_those_that_look_expired_are_opened(
+    store: MakeSession, folder: Path
+) -> None:
+    """Check files of a file system, a copy, or a release that knows whole seconds only."""
+    gone, kept = write_files(store, 7, -60), write_files(store, 40, 3600)
+    for name in gone | kept:
+        second = int((folder / name).stat().st_mtime)
+        os.utime(folder / name, (second, second))
+    with opened_files() as opened:
+        clear()
     assert names(folder) == kept
     assert opened == gone
 
@@ -331,10 +428,65 @@ def test_a_file_with_an_expiry_in_seconds_goes(store: Any, folder: Path) -> None
 
 @engines("file")
 def test_a_file_that_only_looks_expired_is_kept(store: MakeSession, folder: Path) -> None:
-    (name,) = write_files(store, 1, 3600)
-    os.utime(folder / name, (1, 1))  # as a copy without its time
+    kept = write_files(store, 3, 3600)
+    other, touched, copied = kept
+    (expired,) = write_files(store, 1, -60)
+    status = (folder / expired).stat()
+    os.utime(folder / other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.utime(folder / touched, (1, 1))
+    shutil.copy(folder / copied, folder / "copy")  # without its time
+    (folder / "copy").rename(folder / copied)
     clear()
-    assert names(folder) == {name}
+    assert names(folder) == kept
+
+
+@engines("file")
+def test_no_file_is_looked_at_or_removed_but_under_its_lock(
+    store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check that a session that is saved meanwhile, and so lives on, is not taken for expired."""
+    write_files(store, 20, -60)
+    real, held = FileStorage.remove_expired, []
+
+    def remove(storage: FileStorage, directory: int, name: str) -> bool:
+        with pytest.raises(SessionUnavailableError), locked(name):
+            pass
+        held.append(name)
+        return real(storage, directory, name)
+
+    monkeypatch.setattr(FileStorage, "remove_expired", remove)
+    monkeypatch.setattr(bounds, "FILE_LOCK", 0.0)
+    clear()
+    assert len(held) == 20
+    assert names(folder) == set()
+
+
+@engines("file")
+def test_a_session_that_a_save_under_way_prolongs_is_kept(store: MakeSession, folder: Path) -> None:
+    session: Any = store()
+    session["n"] = 1
+    session.set_expiry(timezone.now() + timedelta(seconds=1))
+    session.save()
+    late: Any = store(session.session_key)
+    assert late["n"] == 1
+    time.sleep(2.1)
+    ready, done = threading.Event(), threading.Event()
+
+    def save() -> None:
+        with locked(hashed(session.session_key)):
+            ready.set()
+            done.wait(20)
+            late.set_expiry(3600)
+            draft = late.draft(late._session, late.stored.version + 1)
+            late.storage.write(late.stored.name, draft)
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    ready.wait(20)
+    threading.Timer(0.3, done.set).start()
+    clear()
+    saving.join()
+    assert store(session.session_key)["n"] == 1
 
 
 @engines("file")
@@ -462,25 +614,22 @@ def test_files_that_somebody_else_removes_meanwhile_are_no_error(
     for name in names(folder):
         os.utime(folder / name, (month, month))
 
-    steps = purge.FilePurge().steps()
-    real = os.scandir
+    def list_and_remove(directory: int) -> list[str]:
+        """Return the files' names, none of which is there any more."""
+        listed = real(directory)
+        for name in listed:
+            (folder / name).unlink()
+        return listed
 
-    class Scan:
-        """A look at the folder, after which every file is gone."""
-
-        def __init__(self, path: Any) -> None:
-            self.entries = list(real(path))
-            for entry in self.entries:
-                Path(entry.path).unlink()
-
-        def __enter__(self) -> list[os.DirEntry[str]]:
-            return self.entries
-
-        def __exit__(self, *error: object) -> None: ...
-
+    real = os.listdir
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "scandir", Scan)
-        assert [progress.removed for progress in steps] == [0]
+        patch.setattr(os, "listdir", list_and_remove)
+        assert [progress.removed for progress in purge.FilePurge().steps()] == [0]
+
+
+@engines("file")
+def test_a_folder_without_sessions_is_no_error(store: MakeSession, folder: Path) -> None:
+    assert "file 0 of 0: 0 sessions removed" in clear()
 
 
 @engines("file")
