@@ -26,6 +26,7 @@ FULL = Plan(
     rows=1_000_000,
     sizes=(1_000, 100_000, 1_000_000),
     files=100_000,
+    expired_files=(2, 100),
     file_rounds=3,
 )
 QUICK = Plan(
@@ -39,6 +40,7 @@ QUICK = Plan(
     rows=20_000,
     sizes=(),
     files=0,
+    expired_files=(),
     file_rounds=0,
 )
 

@@ -28,6 +28,7 @@ class Plan:
     rows: int  # that are not expired; as many again are
     sizes: tuple[int, ...]  # of the table, at which a request's cost is measured
     files: int
+    expired_files: tuple[int, ...]  # one of how many is expired
     file_rounds: int
 
 
@@ -160,13 +161,14 @@ def measure_files(layers: dict[str, Site], plan: Plan) -> Result:
     """Measure the clearing of a folder, by each layer in turn."""
     say(f"clearing {plan.files:,} files: starting")
     start(layers, "file", 1)
-    result: Result = {"files": plan.files, "rounds": []}
-    for number in range(plan.file_rounds):
-        found: Result = {}
-        for name, site in layers.items():
-            files = ["python", "-m", "bench.files"]
-            site.execute("app-file", *files, "fill", str(plan.files))
-            found[name] = json.loads(site.execute("app-file", *files, "clear"))
-        result["rounds"].append(found)
-        say(f"    round {number + 1} of {plan.file_rounds}")
+    result: Result = {"files": plan.files, "rounds": {every: [] for every in plan.expired_files}}
+    for every, rounds_of in result["rounds"].items():
+        for number in range(plan.file_rounds):
+            found: Result = {}
+            for name, site in layers.items():
+                files = ["python", "-m", "bench.files"]
+                site.execute("app-file", *files, "fill", str(plan.files), str(every))
+                found[name] = json.loads(site.execute("app-file", *files, "clear"))
+            rounds_of.append(found)
+            say(f"    one of {every} expired: round {number + 1} of {plan.file_rounds}")
     return result

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proof import cgroups, goals, load, rounds, trips
+from proof import cgroups, goals, load, report, rounds, trips
 from proof.bench import QUICK, plan_of, surprises
 from proof.variants import Site
 from stack import ROOT, StackError
@@ -137,8 +137,13 @@ def test_one_engine_leaves_out_what_other_engines_need() -> None:
 
 
 def test_the_session_layers_readme_says_what_the_report_says() -> None:
-    report = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
+    result = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
     readme = (ROOT / "app" / "hardened_sessions" / "README.md").read_text()
-    assert report["goals"]
-    for goal in report["goals"]:
+    assert result["goals"]
+    for goal in result["goals"]:
         assert f"| {goal['what']} | {goal['value']:.2f} |" in readme
+
+
+def test_the_readme_says_what_the_report_says() -> None:
+    result = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
+    assert "\n".join(report.summary(result)) in (ROOT / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""Fill the folder of file sessions, or clear it: `python -m bench.files fill N | clear`.
+"""Fill the folder of file sessions, or clear it: `python -m bench.files fill N EVERY | clear`.
 
 Prints, after clearing, one JSON object: how many files went, and the processor seconds it took.
 """
@@ -17,8 +17,8 @@ from django.utils.crypto import get_random_string
 VALID_KEY_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def fill(number: int) -> None:
-    """Have that many files, of the engine in force and of one kind, every second one expired."""
+def fill(number: int, every: int) -> None:
+    """Have that many files, of the engine in force and of one kind, one of `every` expired."""
     engine = import_module(settings.SESSION_ENGINE)
     hardened = settings.ENV.session_layer == "hardened"
     folder = Path(settings.SESSION_FILE_PATH)
@@ -26,7 +26,7 @@ def fill(number: int) -> None:
         path.unlink()
     data = {"theme": "dark", "count": 0, "language": "en", "basket": [3, 14, 15]}
     for index in range(number):
-        expires = time.time() + (-1 if index % 2 else 1) * 1000
+        expires = time.time() + (1 if index % every else -1) * 1000
         if hardened:
             write_hardened(engine, data, expires)
         else:
@@ -67,6 +67,6 @@ def clear() -> None:
 if __name__ == "__main__":
     django.setup()
     if sys.argv[1] == "fill":
-        fill(int(sys.argv[2]))
+        fill(int(sys.argv[2]), int(sys.argv[3]))
     else:
         clear()
