@@ -26,6 +26,8 @@ class Database:
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.breaker = Breaker(STORE, self.probe)
+        self._settings: object = None
+        self._is_postgres = False
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -35,7 +37,12 @@ class Database:
     @property
     def is_postgres(self) -> bool:
         """Return whether this is PostgreSQL, which alone has the change feed."""
-        return bool(self.connection.vendor == "postgresql")
+        # By the settings, which tests replace: to find the thread's connection takes longer.
+        settings = connections.databases[self.alias]
+        if settings is not self._settings:
+            self._is_postgres = self.connection.vendor == "postgresql"
+            self._settings = settings
+        return self._is_postgres
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement that returns rows.

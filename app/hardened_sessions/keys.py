@@ -8,14 +8,15 @@ from hardened_sessions.conf import options
 
 # What Django makes: 32 of 36 characters, 165 bits. Nothing else ever reaches a store; the names
 # below are longer, so none of them is a key.
-KEY = re.compile(r"[a-z0-9]{32}")
+KEY_LENGTH = 32
+KEY = re.compile(rf"[a-z0-9]{{{KEY_LENGTH}}}")
 
 NAME_LENGTH = 40  # as long as Django's column
 
 
 def is_key(value: Any) -> bool:
     """Return whether the value could be a key that this site gave out."""
-    return isinstance(value, str) and KEY.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) == KEY_LENGTH and KEY.fullmatch(value) is not None
 
 
 def hashed(key: str) -> str:

@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
-from hardened_sessions.signing_keys import keys
+from hardened_sessions.signing_keys import current_key, keys
 
 FORMAT = b"s1"
 PURPOSE = "seal"
@@ -30,7 +30,7 @@ class Sealed:
 def seal(name: str, version: int, expires: int, body: bytes, notes: bytes = b"") -> bytes:
     """Return the sealed value; `notes` may hold anything but a bar."""
     rest = b"%d|%d|%b|%b" % (version, expires, notes, body)
-    return b"%b|%b|%b" % (FORMAT, mac(keys(PURPOSE)[0], name, rest), rest)
+    return b"%b|%b|%b" % (FORMAT, mac(current_key(PURPOSE), name, rest), rest)
 
 
 def unseal(name: str, value: bytes) -> Sealed | None:

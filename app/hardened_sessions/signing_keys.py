@@ -1,6 +1,7 @@
 """Keys derived from SECRET_KEY and SECRET_KEY_FALLBACKS, one purpose each."""
 
 import hmac
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
 
@@ -13,7 +14,13 @@ def derived(purpose: str, secret: str) -> bytes:
     return hmac.digest(secret.encode(), f"hardened_sessions.{purpose}".encode(), sha256)
 
 
-def keys(purpose: str) -> list[bytes]:
+def current_key(purpose: str) -> bytes:
+    """Return the key for a purpose."""
+    return derived(purpose, settings.SECRET_KEY)
+
+
+def keys(purpose: str) -> Iterator[bytes]:
     """Return the keys for a purpose: the current one first, then those of former secret keys."""
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [derived(purpose, secret) for secret in secrets]
+    yield current_key(purpose)
+    for secret in settings.SECRET_KEY_FALLBACKS:
+        yield derived(purpose, secret)
