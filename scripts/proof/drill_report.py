@@ -17,7 +17,7 @@ LOSSES = 3  # that are shown in a cell; all are in the JSON file
 
 PHASES = ("before", "during", "after")
 HEAD = (
-    *("engine", "layer", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
+    *("", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
     *("detect s", "recover s", *(f"{phase}, ms" for phase in PHASES)),
 )
 
@@ -137,8 +137,7 @@ def kinds_over_time(cell: Found) -> dict[str, list[int]]:
 
 def row(cell: Found) -> Iterator[str]:
     """Yield what a table says of one cell."""
-    yield cell["engine"]
-    yield cell["layer"]
+    yield f"{cell['engine']},<br>{cell['layer']}"
     yield verdict(cell)
     yield f"{cell['requests']:,}"
     yield "<br>".join(f"{number} x {html.escape(name)}" for name, number in cell["failed"].items())
@@ -150,7 +149,7 @@ def row(cell: Found) -> Iterator[str]:
     yield "never" if cell["recover"] is None else f"{cell['recover']:.1f}"
     for phase in PHASES:
         times = cell["latencies"].get(phase)
-        yield f"{times['p50']:.0f} / {times['p99']:.0f}" if times else ""
+        yield f"{times['p50']:.0f}&nbsp;/&nbsp;{times['p99']:.0f}" if times else ""
 
 
 def verdict(cell: Found) -> str:

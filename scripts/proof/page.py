@@ -19,7 +19,8 @@ table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular
 th, td { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right }
 th:first-child, td:first-child { text-align: left }
 .missed { color: #b00020; font-weight: 600 } .met { color: #1b6e3c }
-svg { max-width: 100%; height: auto } .wide { overflow-x: auto } code { font-size: .9em }
+svg { max-width: 100%; height: auto } .wide { overflow-x: auto }
+.wide td, .wide th { padding: .2rem .4rem; font-size: .8rem } code { font-size: .9em }
 """
 
 
