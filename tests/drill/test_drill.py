@@ -319,6 +319,11 @@ def test_503_is_for_engines_that_cannot_do_without_the_store() -> None:
         assert not Cell("hardened", "db", nobody).terms().unavailable
 
 
+def test_a_save_may_find_its_session_gone_only_where_sessions_may_be_gone() -> None:
+    assert "400" in Cell("hardened", "cache", "redis-flush").terms().answers
+    assert "400" not in Cell("hardened", "cached_db", "redis-flush").terms().answers
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_readme_lists_every_fault_as_it_is(fault: str) -> None:
     assert f"| `{fault}` | {FAULTS[fault].what} |" in README
