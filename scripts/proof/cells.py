@@ -35,10 +35,13 @@ class Cell:
             "stack": True,
             "app": bool(fault.answers),  # killed, not rolled
         }
+        loses = fault.loses.get(self.engine, "")
+        # Django's answer to a save whose session is gone since it was loaded.
+        interrupted = {"400"} if loses else set()
         return Terms(
             unavailable=needed.get(fault.service, False),
-            answers=frozenset(map(str, fault.answers)),
-            loses=fault.loses.get(self.engine, ""),
+            answers=frozenset(map(str, fault.answers)) | interrupted,
+            loses=loses,
         )
 
 

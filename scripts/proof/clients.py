@@ -236,11 +236,12 @@ class Crowd:
         """Write with the cookie of somebody who signs out, whatever becomes of it."""
 
         async def step(_: int) -> None:
-            held = tab.cookie
+            held = tab.cookie, tab.expires
             answer = await tab.ask("write")
             if answer.outcome == SERVED:
                 one.openings.append(answer.started)
-            tab.cookie = tab.cookie or held  # who holds a copy deletes nothing
+            if tab.cookie is None:  # who holds a copy deletes nothing
+                tab.cookie, tab.expires = held
 
         await self.paced(LOOK_SECONDS, step, first=leaver.client)
 

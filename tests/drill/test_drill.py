@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proof import cells, drill_report, page
+from proof import cells, clients, drill_report, page
 from proof.cells import Cell, interrupted, one_line, time_left
 from proof.clients import SESSION_COOKIE, USER, Browser
 from proof.drill import cells_of, options
@@ -236,6 +236,42 @@ def test_an_age_counts_by_the_browsers_own_clock_and_a_date_does_not() -> None:
         assert asked(response, ahead=3600)[0].outcome == outcome
 
 
+def test_a_session_that_comes_back_after_its_sign_out_is_met(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: dict[str, float] = {}
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        client = request.headers["Cookie"].partition(f"{SESSION_COOKIE}=")[2]
+        gone = {"Set-Cookie": f"{SESSION_COOKIE}=; Max-Age=0"}
+        if request.url.path == "/accounts/logout/":
+            ended[client] = time.monotonic()
+            return httpx.Response(302, headers=gone)
+        if not client or 0 < time.monotonic() - ended.get(client, 0.0) < 0.5:
+            return httpx.Response(200, json=own(user="").json(), headers=gone)
+        return httpx.Response(200, json=own(client=int(client)).json())
+
+    class Client(httpx.AsyncClient):
+        def __init__(self, **options: object) -> None:
+            super().__init__(base_url="https://drill.test", transport=httpx.MockTransport(handle))
+
+    monkeypatch.setattr(clients.httpx, "AsyncClient", Client)
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0.05)
+    crowd = clients.Crowd(
+        "https://drill.test", ssl.create_default_context(), time.time, ["0", "1", "2"], 2
+    )
+    crowd.start()
+    crowd.sign_out(1)
+    time.sleep(1)
+    signed_out, not_asked = crowd.stop().sign_outs
+    assert signed_out.acknowledged
+    assert not_asked.acknowledged is None
+    later = [opening - signed_out.acknowledged for opening in signed_out.openings]
+    assert not [seconds for seconds in later if 0.05 < seconds < 0.45]
+    assert len([seconds for seconds in later if seconds > 0.5]) > clients.LAST_LOOKS
+    assert {answer.outcome for answer in crowd.ledger.answers} == {SERVED}
+
+
 # --- The report -----------------------------------------------------------------------------------
 
 
@@ -281,6 +317,11 @@ def test_503_is_for_engines_that_cannot_do_without_the_store() -> None:
     assert Cell("hardened", "file", "app-kill").terms().unavailable
     for nobody in ("app-roll", "nginx-reload", "client-clock", "clearsessions"):
         assert not Cell("hardened", "db", nobody).terms().unavailable
+
+
+def test_a_save_may_find_its_session_gone_only_where_sessions_may_be_gone() -> None:
+    assert "400" in Cell("hardened", "cache", "redis-flush").terms().answers
+    assert "400" not in Cell("hardened", "cached_db", "redis-flush").terms().answers
 
 
 @pytest.mark.parametrize("fault", FAULTS)
