@@ -17,6 +17,7 @@ MOVE_AWAY = """
 set -eu
 cd /var/lib/postgresql/data
 [ ! -L pg_wal ] || exit 0
+rm -rf /small-disk/pg_wal  # of the last time
 mkdir /small-disk/pg_wal
 cp -p "pg_wal/$(pg_controldata . | sed -n "s/^Latest checkpoint's REDO WAL file: *//p")" \
   /small-disk/pg_wal
