@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from proof.faults import FAULTS
@@ -10,6 +11,8 @@ from proof.judge import Terms, Verdict, judge
 from proof.plan import say
 from proof.site import Site, made
 from stack import CommandError, StackError
+
+LAYERS = ("hardened", "stock")
 
 # What a cell takes beside its fault's hold, until the first has been timed.
 CELL_SECONDS = 14.0
@@ -80,7 +83,8 @@ def drill(site: Site, cell: Cell, clients: int) -> Result:
 
 def attempt(site: Site, cell: Cell, clients: int) -> Result:
     """Drill a cell; where it can't be drilled, make the stack anew."""
-    found: Result = {**asdict(cell), "loses": cell.terms().loses}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    found: Result = {**asdict(cell), "at": at, "loses": cell.terms().loses}
     try:
         ledger = site.drill(FAULTS[cell.fault], clients)
     except StackError as error:

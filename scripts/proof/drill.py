@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from proof import drill_report
-from proof.cells import Cell, carry_out, one_line
+from proof.cells import LAYERS, Cell, carry_out, one_line
 from proof.faults import FAULTS, QUICK
 from proof.plan import say
 from stack import ENGINES, ROOT, StackError
-
-LAYERS = ("hardened", "stock")
 
 
 class NothingToDrillError(StackError):
@@ -29,6 +27,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--layer", choices=[*LAYERS, "both"])
     parser.add_argument("--fault", choices=[*FAULTS, "all"])
     parser.add_argument("--clients", type=number_of_clients, default=20, metavar="N")
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--output", type=Path, default=ROOT / "deploy" / "reports" / "latest")
     return parser.parse_args(arguments)
 
@@ -72,7 +71,10 @@ def main(arguments: list[str]) -> int:
     result: dict[str, Any] = {"cells": []}
     status = 0
     try:
-        for result in carry_out(cells_of(given), given.clients):
+        cells = cells_of(given)
+        for found in carry_out(cells, given.clients):
+            kept = given.keep
+            result = drill_report.beside_kept(found, given.output, cells) if kept else found
             drill_report.keep(result, given.output)
     except StackError as error:
         print(f"drill: {one_line(error)}", file=sys.stderr)

@@ -1,19 +1,27 @@
 """What the drills found, as one page and as JSON."""
 
 import html
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from proof import charts, page
+from proof.cells import LAYERS, Cell
 from proof.faults import FAULTS
 from proof.judge import BUCKET_SECONDS
 from proof.ledger import SERVED
 from proof.page import table
+from stack import ENGINES
 
 Found = dict[str, Any]
 
 LOSSES = 3  # that are shown in a cell; all are in the JSON file
+
+# Whose chart stands beside the report, and in the README.
+SHOWN = ("redis-stop", "cache")
+
+LOST = (("signed_out", "signed out"), ("lost", "lost"), ("revived", "revived"))
 
 PHASES = ("before", "during", "after")
 HEAD = (
@@ -27,10 +35,56 @@ def keep(result: Found, folder: Path) -> None:
     page.keep("drill", {**page.made_now(), **result}, folder)
 
 
+def beside_kept(result: Found, folder: Path, cells: Sequence[Cell]) -> Found:
+    """Return a result beside those cells of the report that is there which are not drilled now."""
+    path = folder / "drill.json"
+    former = json.loads(path.read_text()) if path.exists() else {"cells": [], "planned": 0}
+    kept = [
+        one
+        for one in former["cells"]
+        if Cell(one["layer"], one["engine"], one["fault"]) not in cells
+    ]
+    return {
+        **result,
+        "planned": len(cells) + len(kept),
+        "cells": sorted(
+            kept + result["cells"],
+            key=lambda one: (LAYERS.index(one["layer"]), ENGINES.index(one["engine"])),
+        ),
+    }
+
+
 def write(result: Found, folder: Path) -> Path:
-    """Write both files; return the HTML one."""
+    """Write all files; return the HTML one."""
     result = {**page.made_now(), **result}
+    fault, engine = SHOWN
+    shown = [cell for cell in result["cells"] if (cell["fault"], cell["engine"]) == SHOWN]
+    if drawing := chart(fault, engine, shown):
+        (folder / "drill.svg").write_text(drawing)
     return page.write("drill", result, html_of(result), folder)
+
+
+def in_markdown(result: Found) -> Iterator[str]:
+    """Yield what the README says, a line of Markdown each: what was lost, on either layer."""
+    at = {(cell["fault"], cell["engine"], cell["layer"]): cell for cell in result["cells"]}
+    yield f"| | {' | '.join(ENGINES)} |"
+    yield f"|---{'|---' * len(ENGINES)}|"
+    for fault in faults_of(result["cells"]):
+        found = (
+            " / ".join(
+                in_words(at[fault, engine, layer])
+                for layer in LAYERS
+                if (fault, engine, layer) in at
+            )
+            for engine in ENGINES
+        )
+        yield f"| {fault} | {' | '.join(found)} |"
+
+
+def in_words(cell: Found) -> str:
+    """Return what was lost in a cell, or else whether it met the goal."""
+    losses = ", ".join(f"{cell[name]} {word}" for name, word in LOST if cell[name])
+    return losses or ("missed" if cell["misses"] else "ok")
 
 
 def missed(result: Found) -> list[str]:
@@ -53,6 +107,8 @@ def html_of(result: Found) -> Iterator[str]:
         "file says how to read it and what it does not show. Latencies are the 50th and the 99th "
         "percentile.</p>"
     )
+    began = sorted(cell["at"] for cell in cells)
+    yield f"<p>The first cell began at {began[0]}, the last one at {began[-1]}.</p>"
     if len(cells) < result["planned"]:
         yield f"<p class=missed>{len(cells)} of {result['planned']} cells: it was ended early.</p>"
     lines = missed(result)
@@ -62,13 +118,19 @@ def html_of(result: Found) -> Iterator[str]:
         yield "<ul>" + "".join(f"<li class=missed>{html.escape(one)}</li>" for one in lines)
         yield "</ul>"
     yield from summary(cells)
-    for fault in in_order(cell["fault"] for cell in cells):
+    for fault in faults_of(cells):
         yield from fault_section(fault, [cell for cell in cells if cell["fault"] == fault])
 
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Return each name once, as they come."""
     return list(dict.fromkeys(names))
+
+
+def faults_of(cells: list[Found]) -> list[str]:
+    """Return the faults that were drilled, in the order of the report."""
+    drilled = {cell["fault"] for cell in cells}
+    return [fault for fault in FAULTS if fault in drilled]
 
 
 def summary(cells: list[Found]) -> Iterator[str]:
@@ -88,22 +150,14 @@ def summary(cells: list[Found]) -> Iterator[str]:
                     for layer in layers
                 ),
             )
-            for fault in in_order(cell["fault"] for cell in cells)
+            for fault in faults_of(cells)
         ),
     )
 
 
 def brief(cell: Found) -> str:
     """Return the most important of what happened in a cell."""
-    losses = [
-        f"{cell[name]} {word}"
-        for name, word in (
-            ("signed_out", "signed out"),
-            ("lost", "lost"),
-            ("revived", "revived"),
-        )
-        if cell[name]
-    ]
+    losses = [f"{cell[name]} {word}" for name, word in LOST if cell[name]]
     if not cell["misses"]:
         return "<span class=met>ok</span>" + "".join(f"<br>{loss}, as stated" for loss in losses)
     return f"<span class=missed>{'<br>'.join(losses or map(html.escape, cell['misses']))}</span>"
@@ -113,20 +167,26 @@ def fault_section(fault: str, cells: list[Found]) -> Iterator[str]:
     """Yield one fault, on every engine."""
     yield f"<h2 id={fault}><code>{fault}</code></h2><p>{html.escape(FAULTS[fault].what)}.</p>"
     engine = max(cells, key=lambda cell: len(cell["failed"]))["engine"]
-    drawn = [cell for cell in cells if cell["engine"] == engine and cell["over_time"]]
-    if drawn:
-        yield charts.answers_over_time(
-            f"{fault}, {engine}; grey: until the fault was lifted",
-            BUCKET_SECONDS,
-            {cell["layer"]: kinds_over_time(cell) for cell in drawn},
-            {cell["layer"]: (cell["injected"], cell["lifted"]) for cell in drawn},
-        )
+    yield chart(fault, engine, [cell for cell in cells if cell["engine"] == engine])
     yield "<div class=wide>"
     yield from table(HEAD, (row(cell) for cell in cells))
     yield "</div>"
     for cell in cells:
         if cell["loses"]:
             yield f"<p>{cell['engine']}, {cell['layer']}: {html.escape(cell['loses'])}.</p>"
+
+
+def chart(fault: str, engine: str, cells: list[Found]) -> str:
+    """Return a drawing of the answers over time, a panel for each layer; nothing of nothing."""
+    drawn = [cell for cell in cells if cell["over_time"]]
+    if not drawn:
+        return ""
+    return charts.answers_over_time(
+        f"{fault}, {engine}; grey: until the fault was lifted",
+        BUCKET_SECONDS,
+        {cell["layer"]: kinds_over_time(cell) for cell in drawn},
+        {cell["layer"]: (cell["injected"], cell["lifted"]) for cell in drawn},
+    )
 
 
 def kinds_over_time(cell: Found) -> dict[str, list[int]]:

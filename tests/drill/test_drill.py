@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -275,7 +276,7 @@ def test_a_session_that_comes_back_after_its_sign_out_is_met(
 # --- The report -----------------------------------------------------------------------------------
 
 
-def result_of(outcome: str, layer: str = "hardened") -> dict[str, object]:
+def result_of(outcome: str, layer: str = "hardened") -> dict[str, Any]:
     """Return the result of one cell in which one request was answered so."""
     cell = Cell(layer, "cached_db", "redis-kill")
     answers = [Answer(0, "read", 100 + n / 10, 100.01 + n / 10, SERVED) for n in range(80)]
@@ -284,6 +285,7 @@ def result_of(outcome: str, layer: str = "hardened") -> dict[str, object]:
     verdict = judge(ledger, cell.terms())
     found = {
         **{"layer": layer, "engine": "cached_db", "fault": "redis-kill", "loses": ""},
+        "at": "2026-01-01T00:00:00+00:00",
         **{"injected": 2.0, "lifted": 5.0, "repeated": False},
         **{name: getattr(verdict, name) for name in verdict.__slots__},
     }
@@ -300,6 +302,27 @@ def test_a_report_says_what_was_missed_and_needs_nothing_beside_it(
     assert json.loads((tmp_path / "drill.json").read_text())["cells"][0]["failed"] == {"500": 1}
     # Nothing that a browser would fetch: no script, image, style sheet or font from anywhere.
     assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
+
+
+def test_a_report_keeps_what_is_not_drilled_again(tmp_path: Path) -> None:
+    stock, hardened = result_of("500", layer="stock"), result_of("500")
+    now = [Cell("hardened", "cached_db", "redis-kill")]
+    first = drill_report.beside_kept(hardened, tmp_path, now)
+    assert first["cells"] == hardened["cells"]
+    page.keep("drill", {**first, "cells": [*first["cells"], *stock["cells"]]}, tmp_path)
+    again = drill_report.beside_kept(result_of(SERVED), tmp_path, now)
+    assert again["cells"] == [*result_of(SERVED)["cells"], *stock["cells"]]
+    assert again["planned"] == 2
+
+
+def test_the_readme_says_in_one_word_what_became_of_a_cell() -> None:
+    result = result_of("500", layer="stock")
+    result["cells"] += result_of(SERVED)["cells"]
+    *_, row = drill_report.in_markdown(result)
+    assert row == "| redis-kill |  | ok / missed |  |  |  |"
+    result["cells"][0]["lost"] = 3
+    *_, row = drill_report.in_markdown(result)
+    assert row == "| redis-kill |  | ok / 3 lost |  |  |  |"
 
 
 def test_only_the_hardened_layer_can_miss() -> None:
