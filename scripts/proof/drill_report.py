@@ -38,7 +38,7 @@ def keep(result: Found, folder: Path) -> None:
 def beside_kept(result: Found, folder: Path, cells: Sequence[Cell]) -> Found:
     """Return a result beside those cells of the report that is there which are not drilled now."""
     path = folder / "drill.json"
-    former = json.loads(path.read_text()) if path.exists() else {"cells": [], "planned": 0}
+    former: Found = json.loads(path.read_text()) if path.exists() else {"cells": []}
     kept = [
         one
         for one in former["cells"]
