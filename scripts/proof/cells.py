@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from proof.faults import FAULTS
@@ -119,14 +120,12 @@ def interrupted(error: BaseException | None) -> bool:
 
 def time_left(cells: list[Cell], done: int, passed: float) -> str:
     """Return how many cells there are, and about how long they take, given what it took so far."""
-    ahead = seconds(cells[done:])
-    behind = seconds(cells) - ahead
-    pace = passed / behind if done else 1.0
-    return f"{len(cells) - done} to go, about {ahead * pace / 60:.0f} min"
+    planned = [seconds(cell, former) for former, cell in pairwise((None, *cells))]
+    pace = passed / sum(planned[:done]) if done else 1.0
+    return f"{len(cells) - done} to go, about {sum(planned[done:]) * pace / 60:.0f} min"
 
 
-def seconds(cells: list[Cell]) -> float:
-    """Return how long cells may take on a quiet machine."""
-    engines = {(cell.layer, cell.engine) for cell in cells}
-    each: float = sum(CELL_SECONDS + FAULTS[cell.fault].hold for cell in cells)
-    return each + ENGINE_SECONDS * len(engines)
+def seconds(cell: Cell, former: Cell | None) -> float:
+    """Return how long a cell may take after another one on a quiet machine."""
+    started = former and (former.layer, former.engine) == (cell.layer, cell.engine)
+    return CELL_SECONDS + FAULTS[cell.fault].hold + (0.0 if started else ENGINE_SECONDS)

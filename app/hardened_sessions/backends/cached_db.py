@@ -16,11 +16,12 @@ from hardened_sessions.backends import db
 from hardened_sessions.cache_copies import Copies, Lease, hashed_only
 from hardened_sessions.codec import Serializer, serializer_of
 from hardened_sessions.conf import options
-from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.feed import feed
 from hardened_sessions.record import Draft, Stored
 from hardened_sessions.redis_client import redis_client
 from hardened_sessions.rows import Rows
+from hardened_sessions.session import Data
 
 # Where Django's own engine keeps its copies.
 DJANGO_PREFIX = "django.contrib.sessions.cached_db"
@@ -131,7 +132,19 @@ class SessionStore(db.SessionStore):
     """A session in Django's table, copied to Redis."""
 
     store = "cached_db"
+    storage: CachedRowStorage
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         self.storage = CachedRowStorage(serializer_of(self))
+
+    def merged(self, base: Stored, mine: Data, theirs: Stored) -> Data:
+        """Merge; where that is refused, remove the copy, whose writer may have died meanwhile.
+
+        As long as a copy of a former row lived, every save would meet the same conflict.
+        """
+        try:
+            return super().merged(base, mine, theirs)
+        except SessionConflictError:
+            self.storage.remove_copies((theirs.name,))
+            raise

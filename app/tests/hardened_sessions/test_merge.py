@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardened_sessions import bounds
+from hardened_sessions.cache_copies import Copies
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.events import counters
 from hardened_sessions.merge import IDENTITY, IdentityChangedError, merge, same
@@ -254,6 +255,27 @@ def test_strictly_one_identity_given_by_both_is_no_conflict(
     one.save()
     other.save()
     assert held(store, one) == {name: "2031-01-01T00:00:00+00:00", "a": 2}
+
+
+@engines("cached_db")
+def test_a_copy_that_was_never_replaced_is_in_the_way_once(
+    store: MakeSession, options: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options(CONFLICTS="strict")
+    session, _ = both(store, count=5)
+    with monkeypatch.context() as died:
+        died.setattr(Copies, "refresh", lambda *arguments: True)
+        session["count"] += 1
+        session.save()
+    late = store(session.session_key)
+    assert late["count"] == 5
+    late["count"] += 1
+    with pytest.raises(SessionConflictError):
+        late.save()
+    again = store(session.session_key)
+    again["count"] += 1
+    again.save()
+    assert held(store, session) == {"count": 7}
 
 
 @ON_SERVER
