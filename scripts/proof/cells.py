@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 from proof.faults import FAULTS
@@ -120,7 +119,7 @@ def interrupted(error: BaseException | None) -> bool:
 
 def time_left(cells: list[Cell], done: int, passed: float) -> str:
     """Return how many cells there are, and about how long they take, given what it took so far."""
-    planned = [seconds(cell, former) for former, cell in pairwise((None, *cells))]
+    planned = [seconds(*pair) for pair in zip(cells, (None, *cells), strict=False)]
     pace = passed / sum(planned[:done]) if done else 1.0
     return f"{len(cells) - done} to go, about {sum(planned[done:]) * pace / 60:.0f} min"
 
@@ -128,4 +127,5 @@ def time_left(cells: list[Cell], done: int, passed: float) -> str:
 def seconds(cell: Cell, former: Cell | None) -> float:
     """Return how long a cell may take after another one on a quiet machine."""
     started = former and (former.layer, former.engine) == (cell.layer, cell.engine)
-    return CELL_SECONDS + FAULTS[cell.fault].hold + (0.0 if started else ENGINE_SECONDS)
+    hold: float = FAULTS[cell.fault].hold
+    return CELL_SECONDS + hold + (0.0 if started else ENGINE_SECONDS)
