@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 from proof.faults import FAULTS
@@ -116,7 +115,8 @@ def interrupted(error: BaseException | None) -> bool:
 
 def time_left(cells: list[Cell], done: int, passed: float) -> str:
     """Return how many cells there are, and about how long they take, given what it took so far."""
-    planned = [seconds(cell, former) for former, cell in pairwise((None, *cells))]
+    formers = (None, *cells)
+    planned = [seconds(cell, former) for cell, former in zip(cells, formers, strict=False)]
     pace = passed / sum(planned[:done]) if done else 1.0
     return f"{len(cells) - done} to go, about {sum(planned[done:]) * pace / 60:.0f} min"
 
@@ -124,4 +124,5 @@ def time_left(cells: list[Cell], done: int, passed: float) -> str:
 def seconds(cell: Cell, former: Cell | None) -> float:
     """Return how long a cell may take after another one on a quiet machine."""
     started = former and (former.layer, former.engine) == (cell.layer, cell.engine)
-    return CELL_SECONDS + FAULTS[cell.fault].hold + (0.0 if started else ENGINE_SECONDS)
+    hold: float = FAULTS[cell.fault].hold
+    return CELL_SECONDS + hold + (0.0 if started else ENGINE_SECONDS)
