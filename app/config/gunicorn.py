@@ -9,7 +9,7 @@ _env = load()
 
 wsgi_app = "config.wsgi"
 bind = "0.0.0.0:8000"  # nothing publishes the port
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
 # Two at least, so that a recycled worker leaves one that answers.
 workers = max(2, ceil(_env.app_cpus))
 threads = 4
