@@ -5,10 +5,10 @@ take as long as idle connections linger: connections that come meanwhile are tak
 accepted by nobody, and reset at the end, with requests in them that nginx may not repeat.
 """
 
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped] # it has no types
 
 
-class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+class Worker(ThreadWorker):  # type: ignore[misc] # for the same reason
     """Accept what has come when a stop begins, and then refuse, so that nginx asks a replica."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
