@@ -350,3 +350,12 @@ def test_a_save_may_find_its_session_gone_only_where_sessions_may_be_gone() -> N
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_readme_lists_every_fault_as_it_is(fault: str) -> None:
     assert f"| `{fault}` | {FAULTS[fault].what} |" in README
+
+
+def test_the_readme_says_what_the_committed_report_says() -> None:
+    folder = ROOT / "deploy" / "reports"
+    result = json.loads((folder / "drill.json").read_text())
+    assert "\n".join(drill_report.in_markdown(result)) in (ROOT / "README.md").read_text()
+    text = (folder / "drill.html").read_text()
+    assert result["date"] in text
+    assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
