@@ -23,14 +23,15 @@ class Overrun:
 
     Args:
         descriptor: the socket to guard; None guards nothing.
-        seconds: how long the statement may take; by default as long as the layer's own.
+        seconds: how long the statement may take; by default as long as the layer's own, as
+            `bounds` says it at that moment.
     """
 
     __slots__ = ("deadline", "descriptor", "fired", "seconds")
 
-    def __init__(self, descriptor: int | None, seconds: float = bounds.DATABASE_STATEMENT) -> None:
+    def __init__(self, descriptor: int | None, seconds: float | None = None) -> None:
         self.fired = False
-        self.seconds = seconds
+        self.seconds = bounds.DATABASE_STATEMENT if seconds is None else seconds
         self.guard(descriptor)
 
     def guard(self, descriptor: int | None) -> None:
