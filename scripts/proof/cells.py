@@ -37,6 +37,7 @@ class Cell:
             "redis": self.engine == "cache",
             "stack": True,
             "app": bool(fault.answers),  # killed, not rolled
+            "nginx": bool(fault.answers),  # killed, not reloaded: it starts without an address
         }
         loses = fault.loses.get(self.engine, "")
         # Django's answer to a save whose session is gone since it was loaded.
