@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "sessions"  # else every drawing has other ids
 from matplotlib import pyplot
 
 # Told apart by lightness too (Okabe and Ito's palette).

@@ -139,6 +139,7 @@ def summary(cells: list[Found]) -> Iterator[str]:
     layers = in_order(cell["layer"] for cell in cells)
     at = {(cell["fault"], cell["engine"], cell["layer"]): cell for cell in cells}
     yield "<h2>What was lost</h2>"
+    yield "<div class=wide>"
     yield from table(
         ("", *(f"{engine}<br>{layer}" for engine in engines for layer in layers)),
         (
@@ -153,6 +154,7 @@ def summary(cells: list[Found]) -> Iterator[str]:
             for fault in faults_of(cells)
         ),
     )
+    yield "</div>"
 
 
 def brief(cell: Found) -> str:
