@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "sessions"  # else every drawing has other ids
 from matplotlib import pyplot
+
+matplotlib.rcParams["svg.hashsalt"] = "sessions"  # else every drawing has other ids
 
 # Told apart by lightness too (Okabe and Ito's palette).
 COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#d55e00", "#009e73")
