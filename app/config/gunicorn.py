@@ -32,3 +32,4 @@ forwarder_headers = ""  # the default would let a client's SCRIPT_NAME through
 
 accesslog = None  # nginx writes the access log
 logconfig_dict = logging_config(_env.log_level)
+logger_class = "config.logs.GunicornLogger"

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from gunicorn.glogging import Logger  # type: ignore[import-untyped] # it has no types
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from config.env import LogLevel
@@ -71,3 +72,13 @@ def logging_config(level: LogLevel) -> dict[str, Any]:
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
         },
     }
+
+
+class GunicornLogger(Logger):  # type: ignore[misc] # it has no types
+    """gunicorn's logger without an access log, which nginx writes.
+
+    With a `logconfig_dict` it would put together each line before it finds that nobody wants it.
+    """
+
+    def access(self, *arguments: Any) -> None:
+        """Log nothing."""

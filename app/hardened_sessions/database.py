@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from hardened_sessions.breaker import Breaker
 from hardened_sessions.errors import SessionUnavailableError
@@ -68,7 +69,7 @@ class Database:
         with Overrun(number) as overrun:
             try:
                 before = connection.connection
-                with connection.cursor() as cursor:
+                with cursor_of(connection) as cursor:
                     if connection.connection is not before:
                         overrun.guard(descriptor(connection))
                     cursor.execute(sql, parameters)
@@ -93,6 +94,24 @@ class Database:
                 cursor.execute("SELECT 1")
         finally:
             connection.close()
+
+
+def cursor_of(connection: BaseDatabaseWrapper) -> CursorWrapper:
+    """Return a cursor, whose statements the server prepares if the connection allows that.
+
+    It does where `OPTIONS` sets psycopg's `prepare_threshold`; Django's own cursors never prepare,
+    and by its default nothing does, since not every pooler between can keep a statement.
+    """
+    raw: Any = connection.connection
+    if getattr(raw, "prepare_threshold", None) is None or connection.queries_logged:
+        return connection.cursor()
+    from psycopg import Cursor
+
+    usual, raw.cursor_factory = raw.cursor_factory, Cursor
+    try:
+        return connection.cursor()
+    finally:
+        raw.cursor_factory = usual
 
 
 def descriptor(connection: BaseDatabaseWrapper) -> int | None:

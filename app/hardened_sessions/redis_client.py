@@ -1,7 +1,11 @@
 """Commands to the Redis of `SESSION_CACHE_ALIAS`: each bounded, none retried."""
 
 import os
+import socket
+import struct
+import sys
 import threading
+import time
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from redis import ConnectionPool, Redis
+from redis import ConnectionPool, Redis, SSLConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -32,6 +36,10 @@ from hardened_sessions.errors import SessionUnavailableError
 STORE = "redis"
 LUA = Path(__file__).parent / "lua"
 
+# How long after an answer a connection is taken to be there still, in seconds: a request that saves
+# what it loaded asks once.
+FRESH = 0.05
+
 
 class RedisFullError(Exception):
     """Redis is at `maxmemory` and refuses to keep more; it still serves what it has."""
@@ -52,6 +60,7 @@ class RedisClient:
         arguments = {**connection_arguments(alias), "socket_connect_timeout": bounds.REDIS_CONNECT}
         self.pool = pool(alias, {**arguments, "socket_timeout": bounds.REDIS_READ})
         self.redis = Redis(connection_pool=self.pool)
+        self.connection_class = timed_by_kernel(self.pool.connection_class)
         self.local = threading.local()
         # Waiting for the append-only file takes longer than any other answer may.
         self.patient = Redis(
@@ -96,12 +105,14 @@ class RedisClient:
         connection = self.connection()
         try:
             connection.send_command(*command)
-            return connection.read_response()
+            answer = connection.read_response()
         except BaseException as error:
             if not isinstance(error, ResponseError):
                 # Its answer may still come, and would be taken for the next one's.
                 connection.disconnect()
             raise
+        self.local.heard = time.monotonic()
+        return answer
 
     def connection(self) -> Any:
         """Return this thread's connection, ready for a command.
@@ -111,7 +122,9 @@ class RedisClient:
         """
         held = getattr(self.local, "connection", None)
         if held is None or held.pid != os.getpid():
-            held = self.local.connection = self.pool.connection_class(**self.pool.connection_kwargs)
+            held = self.local.connection = self.connection_class(**self.pool.connection_kwargs)
+        elif time.monotonic() - getattr(self.local, "heard", 0.0) < FRESH and held.is_connected:
+            return held
         held.connect()
         try:
             ready = not held.can_read()
@@ -174,6 +187,29 @@ def pool(alias: str, arguments: dict[str, Any]) -> ConnectionPool:
     location = settings.CACHES[alias]["LOCATION"]
     url = location if isinstance(location, str) else location[0]
     return ConnectionPool.from_url(url, **arguments)
+
+
+def timed_by_kernel(kind: Any) -> Any:
+    """Return the class of connections, with the timeouts of its socket kept by the kernel.
+
+    Python keeps one by asking before each call whether the socket is ready: twice the system calls,
+    and at each of them another thread may take the interpreter.
+    """
+    if issubclass(kind, SSLConnection) or not sys.platform.startswith("linux"):
+        return kind
+
+    class TimedByKernel(kind):  # type: ignore[misc] # a class that settings name
+        def _connect(self) -> socket.socket:
+            sock: socket.socket = super()._connect()
+            seconds = sock.gettimeout()
+            if seconds:
+                bound = struct.pack("@ll", int(seconds), int(seconds % 1 * 1e6))  # struct timeval
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+                sock.settimeout(None)
+            return sock
+
+    return TimedByKernel
 
 
 @cache

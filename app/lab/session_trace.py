@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -40,25 +40,20 @@ class SessionTrace:
         counts = {"sql": self.calls.sql, "redis": self.calls.redis}
         return ", ".join(times + [f'session-{name};desc="{n}"' for name, n in counts.items()])
 
-    def timed(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the session's method, timed and counted; calls from within another are part."""
-
-        @wraps(method)
-        def call(*arguments: Any, **named: Any) -> Any:
-            if self.inside:
-                return method(*arguments, **named)
-            self.inside = True
-            started = time.perf_counter()
-            try:
-                with counting(self.calls):
-                    result = method(*arguments, **named)
-            finally:
-                self.inside = False
-                self.milliseconds[METHODS[name]] += (time.perf_counter() - started) * 1000
-            self.saved = self.saved or name in ("save", "create")
-            return result
-
-        return call
+    def timed(self, name: str, method: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Call the session's method, timed and counted; calls from within another are part."""
+        if self.inside:
+            return method(*arguments, **named)
+        self.inside = True
+        started = time.perf_counter()
+        try:
+            with counting(self.calls):
+                result = method(*arguments, **named)
+        finally:
+            self.inside = False
+            self.milliseconds[METHODS[name]] += (time.perf_counter() - started) * 1000
+        self.saved = self.saved or name in ("save", "create")
+        return result
 
 
 class SessionTraceMiddleware:
@@ -70,6 +65,7 @@ class SessionTraceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         trace = SessionTrace(request.session)
         for name in METHODS:
-            setattr(request.session, name, trace.timed(name, getattr(request.session, name)))
+            method = getattr(request.session, name)
+            setattr(request.session, name, partial(trace.timed, name, method))
         request.session_trace = trace  # type: ignore[attr-defined]
         return self.get_response(request)

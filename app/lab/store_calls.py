@@ -6,6 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from redis import Connection
 
 
@@ -16,11 +18,6 @@ class StoreCalls:
     sql: int = 0
     redis: int = 0
 
-    def count_sql(self, execute: Callable[..., Any], *arguments: Any) -> Any:
-        """Count a statement and run it: a wrapper for `connection.execute_wrapper`."""
-        self.sql += 1
-        return execute(*arguments)
-
 
 _counting: ContextVar[StoreCalls | None] = ContextVar("store_calls", default=None)
 
@@ -28,15 +25,28 @@ _counting: ContextVar[StoreCalls | None] = ContextVar("store_calls", default=Non
 @contextmanager
 def counting(calls: StoreCalls) -> Iterator[None]:
     """Count into `calls` what this thread asks of its stores."""
-    # Not above: settings name the class below, and Django's connections need settings.
-    from django.db import connection
-
     token = _counting.set(calls)
     try:
-        with connection.execute_wrapper(calls.count_sql):
-            yield
+        yield
     finally:
         _counting.reset(token)
+
+
+def count_statement(execute: Callable[..., Any], *arguments: Any) -> Any:
+    """Count a statement and run it."""
+    if calls := _counting.get():
+        calls.sql += 1
+    return execute(*arguments)
+
+
+def watch(connection: BaseDatabaseWrapper, **others: Any) -> None:
+    """Count the statements of a connection, from its opening on."""
+    if count_statement not in connection.execute_wrappers:
+        # First: `execute_wrapper`, under which it may have been opened, takes the last one off.
+        connection.execute_wrappers.insert(0, count_statement)
+
+
+connection_created.connect(watch)
 
 
 class CountedConnection(Connection):

@@ -67,9 +67,12 @@ class Machine:
 
 
 def machine() -> Machine:
-    """Return what the machine has done so far; time stolen by its host counts as busy."""
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(
+    """Return what the machine has done so far; time stolen by its host counts as busy.
+
+    Interrupts do not: they are charged to no group, and are the load's own packets for the most.
+    """
+    user, nice, system, _idle, _iowait, _irq, _softirq, steal = map(
         int, (PROC / "stat").read_text().splitlines()[0].split()[1:9]
     )
-    ticks = user + nice + system + irq + softirq + steal
+    ticks = user + nice + system + steal
     return Machine(time.monotonic(), ticks / CLOCK_TICKS)

@@ -7,14 +7,43 @@ session layer's breaker stands before it, and asks in a thread of its own until 
 """
 
 from contextvars import ContextVar
+from typing import Any
 
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
 from hardened_sessions.database import FULL, database, descriptor
 from hardened_sessions.watchdog import Overrun
 
 # Set for as long as a request is served.
 serving: ContextVar[bool] = ContextVar("serving", default=False)
+
+STATEMENT_SECONDS = 2.0  # of a view; the session's own have a shorter bound
+
+
+class Bounded:
+    """A cursor whose statements have a bound that also holds for a server that hangs."""
+
+    def _execute(self, *arguments: Any) -> Any:
+        return self.bounded(super()._execute, *arguments)  # type: ignore[misc] # of CursorWrapper
+
+    def _executemany(self, *arguments: Any) -> Any:
+        return self.bounded(super()._executemany, *arguments)  # type: ignore[misc] # likewise
+
+    def bounded(self, run: Any, *arguments: Any) -> Any:
+        """Run a statement; what no request waits for may take its time."""
+        if not serving.get():
+            return run(*arguments)
+        with Overrun(descriptor(self.db), STATEMENT_SECONDS):  # type: ignore[attr-defined]
+            return run(*arguments)
+
+
+class BoundedCursor(Bounded, CursorWrapper):
+    pass
+
+
+class BoundedDebugCursor(Bounded, CursorDebugWrapper):
+    pass
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -41,3 +70,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if not any(reason in str(error) for reason in FULL):
                 breaker.trip(error)
             raise
+
+    def make_cursor(self, cursor: Any) -> BoundedCursor:
+        """Return the cursor as Django wraps it, and bounded."""
+        return BoundedCursor(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> BoundedDebugCursor:
+        """Return the cursor as Django wraps it where statements are logged, and bounded."""
+        return BoundedDebugCursor(cursor, self)

@@ -2,13 +2,15 @@
 
 import json
 import logging.config
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from gunicorn.config import Config  # type: ignore[import-untyped] # it has no types
 
-from config.logs import RequestIdMiddleware, logging_config, request_id
+from config.logs import GunicornLogger, RequestIdMiddleware, logging_config, request_id
 from hardened_sessions import events
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -90,3 +92,17 @@ def test_statements_are_never_logged_even_at_debug() -> None:
 
 def test_the_middleware_stands_first(client: Client) -> None:
     assert settings.MIDDLEWARE[0] == "config.logs.RequestIdMiddleware"
+
+
+def test_gunicorn_puts_no_access_line_together(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config()
+    config.set("logconfig_dict", logging_config("INFO"))
+    logger = GunicornLogger(config)
+    assert logger.access_log_enabled  # or gunicorn would have none anyway
+    atoms = Mock(return_value={})
+    monkeypatch.setattr(logger, "atoms", atoms)
+    logger.access(None, None, {}, None)
+    atoms.assert_not_called()
+    assert capsys.readouterr().err == ""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import close_old_connections, connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from pytest_django import Settings
 
@@ -110,15 +112,17 @@ def test_a_database_that_hung_is_asked_again_once_it_goes_on(
     assert serves_again(client)
 
 
+@pytest.mark.parametrize("logged", [False, True])
 def test_a_database_that_hangs_during_a_statement_is_given_up(
-    client: Client, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    client: Client, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, logged: bool
 ) -> None:
     # Past the health check: the connection was good a moment ago.
     monkeypatch.setattr(type(connections["default"]), "is_usable", lambda self: True)
     postgres.hang()
     try:
         started = time.monotonic()
-        answer = client.get("/counting")
+        with CaptureQueriesContext(connection) if logged else nullcontext():
+            answer = client.get("/counting")
         assert (answer.status_code, answer["Retry-After"]) == (503, "2")
         assert time.monotonic() - started < 3.5
     finally:

@@ -1,5 +1,7 @@
 """Settings of a project that uses nothing but the layer; any supported Django takes them."""
 
+import django
+
 from tests.servers import PASSWORD, POSTGRES_PORT, REDIS_PORT
 
 SECRET_KEY = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-0123456789"
@@ -16,7 +18,11 @@ DATABASES = {
         "PASSWORD": PASSWORD,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"connect_timeout": 2},
+        # Statements are prepared, as the layer asks for, or not: each on one of the two Djangos.
+        "OPTIONS": {
+            "connect_timeout": 2,
+            "prepare_threshold": 0 if django.VERSION >= (6,) else None,
+        },
         "TEST": {"NAME": "test_sessions"},
     }
 }

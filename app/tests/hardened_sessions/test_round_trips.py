@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from hardened_sessions.feed import feed
 from hardened_sessions.keys import hashed
+from hardened_sessions.redis_client import LUA
 from tests.hardened_sessions.calls import redis_commands, verbs
 from tests.hardened_sessions.conftest import (
     COOKIE,
@@ -34,6 +35,9 @@ def cost(
     redis_server: RedisServer,
 ) -> Callable[[Callable[[], object]], tuple[list[str], list[str]]]:
     """Return what tells the statements and the Redis commands of an operation."""
+    with redis_server.client() as client:
+        for script in LUA.glob("*.lua"):
+            client.script_load(script.read_text())
 
     def tell(operation: Callable[[], object]) -> tuple[list[str], list[str]]:
         # The feed is read once a second whatever happens; here it was read just now.
@@ -279,3 +283,20 @@ def update_counts() -> tuple[int, int]:
             break
         time.sleep(0.05)
     return updates, in_place
+
+
+@ON_ROWS
+@pytest.mark.parametrize("threshold", [0, None])
+def test_statements_are_prepared_where_the_connection_allows_it(
+    store: MakeSession, monkeypatch: pytest.MonkeyPatch, threshold: int | None
+) -> None:
+    session = saved(store, n=1)
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    monkeypatch.setattr(connection.connection, "prepare_threshold", threshold)
+    session["n"] = 2
+    session.save()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [statement.split()[0] for (statement,) in cursor.fetchall()]
+    assert ("UPDATE" in prepared) == (threshold == 0)

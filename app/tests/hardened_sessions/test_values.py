@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.contrib.sessions.serializers import JSONSerializer
 from django.core.management import call_command
 from django.db import connection
 from django.views.debug import SafeExceptionReporterFilter
@@ -105,6 +106,27 @@ def test_a_copy_is_the_rows_own_text_behind_its_seal(store: MakeSession, place: 
     session = saved(store, n=1)
     name = hashed(session.session_key)
     assert place.read(name).split(b"|", 5)[5].decode() == rows()[name]
+
+
+@pytest.mark.parametrize(
+    ("digits", "found"),
+    [
+        pytest.param(codec.BOUND_DIGITS, True, id="half its name"),
+        pytest.param(40, True, id="the whole, as rows had it at first"),
+        pytest.param(codec.BOUND_DIGITS - 1, False, id="too little"),
+        pytest.param(0, False, id="nothing"),
+    ],
+)
+def test_a_row_repeats_enough_of_its_name(digits: int, found: bool) -> None:
+    name = hashed("a" * 32)
+    kept = {codec.META: [7, 2_000_000_000, name[:digits]], "n": 1}
+    stored = codec.row_of(name, "", 0.0, kept, JSONSerializer())
+    assert (stored is not None) == found
+
+
+def test_a_row_is_none_under_a_name_that_begins_otherwise() -> None:
+    kept = {codec.META: [7, 2_000_000_000, hashed("a" * 32)[: codec.BOUND_DIGITS]], "n": 1}
+    assert codec.row_of(hashed("b" * 32), "", 0.0, kept, JSONSerializer()) is None
 
 
 PICKLED = pytest.mark.xfail(strict=True, reason="the cache pickles what the session's can't hold")

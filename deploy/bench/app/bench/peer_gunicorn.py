@@ -14,3 +14,4 @@ forwarded_allow_ips = "*"
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the root filesystem is read-only
 control_socket_disable = True
 logconfig_dict = logging_config(_env.log_level)
+logger_class = "config.logs.GunicornLogger"
