@@ -11,7 +11,7 @@ from proof import report
 from proof.goals import goals
 from proof.plan import Plan, carry_out, say
 from proof.trips import STATED, Trips
-from proof.variants import VARIANTS
+from proof.variants import LEVERS, VARIANTS
 from stack import ENGINES, ROOT, StackError
 
 FULL = Plan(
@@ -19,6 +19,7 @@ FULL = Plan(
     engines=tuple(sorted(ENGINES, key=lambda engine: engine != "cached_db")),
     peer_engines=("cached_db",),
     variants=tuple(VARIANTS),
+    levers=tuple(LEVERS),
     sessions=2000,
     rounds=5,
     seconds=2,
@@ -33,6 +34,7 @@ QUICK = Plan(
     engines=("cached_db",),
     peer_engines=(),
     variants=("hardened", "stock"),
+    levers=(),
     sessions=200,
     rounds=1,
     seconds=1,
@@ -60,11 +62,14 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
             plan,
             engines=engines,
             peer_engines=plan.peer_engines if given.engine == "all" else engines,
+            levers=plan.levers if {"db", "cached_db"} & set(engines) else (),
             rows=plan.rows if {"db", "cached_db"} & set(engines) else 0,
             files=plan.files if "file" in engines else 0,
         )
     if given.against:
-        plan = replace(plan, peer_engines=plan.engines, variants=("hardened", given.against))
+        plan = replace(
+            plan, peer_engines=plan.engines, variants=("hardened", given.against), levers=()
+        )
     return plan, given.output
 
 

@@ -21,6 +21,7 @@ class Plan:
     engines: tuple[str, ...]
     peer_engines: tuple[str, ...]  # those that run with the peers too
     variants: tuple[str, ...]
+    levers: tuple[str, ...]  # of LEVERS: what each default that the stack changes is worth
     sessions: int
     rounds: int
     seconds: float
@@ -41,10 +42,14 @@ def carry_out(plan: Plan) -> Iterator[Result]:
     """Measure all of it; yield what is known after each part."""
     result: Result = {"plan": asdict(plan), "engines": {}}
     say(f"building {', '.join(plan.variants)}")
-    with sites(plan.variants) as made:
+    with sites((*plan.variants, *plan.levers)) as every:
+        made = {name: every[name] for name in plan.variants}
         layers = {name: site for name, site in made.items() if not site.variant.peer}
         for engine in plan.engines[:1]:
             result["engines"][engine] = measure_engine(made, layers, engine, plan)
+            yield result
+        if plan.levers:
+            result["levers"] = measure_levers(every, plan)
             yield result
         if plan.rows:
             result["purge"] = measure_purge(layers, plan)
@@ -92,6 +97,15 @@ def measure_engine(
         "images": extras.images(made["hardened"]),
         "cold_start_seconds": {name: extras.cold_start(site) for name, site in made.items()},
     }
+
+
+def measure_levers(every: dict[str, Site], plan: Plan) -> Result:
+    """Measure the hardened layer as it is, and with one default back in its place at a time."""
+    made = {name: every[name] for name in ("hardened", *plan.levers)}
+    say(f"levers: starting {', '.join(plan.levers)}")
+    start(made, plan.engines[0], plan.sessions)
+    say(f"levers: {plan.rounds} rounds of {len(made)}, {plan.seconds:.0f} s a sample")
+    return requests_of(rounds.measure(made, plan.rounds, plan.seconds, ("read", "write")))
 
 
 def requests_of(table: rounds.Table) -> Result:

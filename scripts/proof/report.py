@@ -10,7 +10,7 @@ from proof.goals import goals
 from proof.page import table
 from proof.rounds import NOISE, VIEWS
 from proof.trips import STATED
-from proof.variants import SERVERS, VARIANTS
+from proof.variants import LEVERS, SERVERS, VARIANTS
 
 VERDICT = {True: "<span class=met>met</span>", False: "<span class=missed>missed</span>"}
 
@@ -62,6 +62,8 @@ def html_of(result: dict[str, Any]) -> Iterator[str]:
     yield "</ul>"
     for engine, found in result["engines"].items():
         yield from engine_section(engine, found)
+    if "levers" in result:
+        yield from levers_section(result["levers"])
     if "purge" in result:
         yield from purge_section(result["purge"])
     if "files" in result:
@@ -154,6 +156,30 @@ def engine_section(engine: str, found: dict[str, Any]) -> Iterator[str]:
         f"<p>Images: {images}. A full TLS handshake costs nginx "
         f"{found['handshake_microseconds']:.0f} us, so one processor makes "
         f"{1e6 / found['handshake_microseconds']:,.0f} a second.</p>"
+    )
+
+
+def levers_section(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what each default that this stack changes would cost, had it stayed."""
+    yield "<h2>Defaults that this stack changes, each back in its place</h2>"
+    yield from table(
+        ("", "", "read CPU us", "by hardened", "write CPU us", "by hardened", "write p99 ms"),
+        (
+            (
+                name,
+                html.escape(LEVERS[name].what) if name in LEVERS else "this stack",
+                *(
+                    cell
+                    for view in ("read", "write")
+                    for cell in (
+                        f"{views[view]['cpu_total']:,.0f}",
+                        f"{views[view]['ratios']['cpu_total']['hardened']:.2f}",
+                    )
+                ),
+                f"{views['write']['p99_ms']:.1f}",
+            )
+            for name, views in found.items()
+        ),
     )
 
 

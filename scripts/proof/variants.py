@@ -27,31 +27,9 @@ class Variant:
     what: str
     layer: str
     settings_module: str = "bench.settings"
-    peer: bool = False
+    peer: bool = False  # served as the peers are, by gunicorn's sync workers
+    table: str = ""  # what is changed about the sessions' table
 
-
-VARIANTS = {
-    variant.name: variant
-    for variant in (
-        Variant("hardened", "this stack", "hardened"),
-        Variant("stock", "this stack with Django's own engines", "stock"),
-        Variant(
-            "peer",
-            "gunicorn sync 2n+1, Django's own engines, a connection to Postgres for each request, "
-            "pickle in Redis",
-            "stock",
-            "bench.peer",
-            peer=True,
-        ),
-        Variant(
-            "honest",
-            "the peer with CONN_MAX_AGE=60 and health checks",
-            "stock",
-            "bench.honest",
-            peer=True,
-        ),
-    )
-}
 
 # Without what the hardened layer adds to the table, for Django's own engines.
 AS_DJANGO_MADE_IT = """
@@ -59,6 +37,62 @@ DROP TRIGGER IF EXISTS hardened_sessions_deleted ON django_session;
 DROP TRIGGER IF EXISTS hardened_sessions_truncated ON django_session;
 ALTER TABLE django_session RESET (fillfactor);
 """
+
+VARIANTS = {
+    variant.name: variant
+    for variant in (
+        Variant("hardened", "this stack", "hardened"),
+        Variant("stock", "this stack with Django's own engines", "stock", table=AS_DJANGO_MADE_IT),
+        Variant(
+            "peer",
+            "gunicorn sync 2n+1, Django's own engines, a connection to Postgres for each request, "
+            "pickle in Redis",
+            "stock",
+            "bench.peer",
+            peer=True,
+            table=AS_DJANGO_MADE_IT,
+        ),
+        Variant(
+            "honest",
+            "the peer with CONN_MAX_AGE=60 and health checks",
+            "stock",
+            "bench.honest",
+            peer=True,
+            table=AS_DJANGO_MADE_IT,
+        ),
+    )
+}
+
+# The hardened layer with one default back in its place.
+LEVERS = {
+    lever.name: lever
+    for lever in (
+        Variant(
+            "sync",
+            "gunicorn's default worker: sync, 2n+1 of them, so no connection is kept to it",
+            "hardened",
+            peer=True,
+        ),
+        Variant(
+            "reconnecting",
+            "CONN_MAX_AGE at Django's default, 0: a connection to Postgres for each request",
+            "hardened",
+            "bench.reconnecting",
+        ),
+        Variant(
+            "unprepared",
+            "prepare_threshold at Django's default, none: each statement is parsed and planned",
+            "hardened",
+            "bench.unprepared",
+        ),
+        Variant(
+            "packed",
+            "the table's fillfactor at PostgreSQL's default, 100: no room on a page for updates",
+            "hardened",
+            table="ALTER TABLE django_session RESET (fillfactor)",
+        ),
+    )
+}
 
 SERVERS = ("nginx", "app", "postgres", "redis")
 
@@ -87,8 +121,8 @@ class Site(Stack):
         self.engine = engine
         self.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         self.track("none")
-        if self.variant.layer == "stock":
-            self.sql(AS_DJANGO_MADE_IT)
+        if self.variant.table:
+            self.sql(self.variant.table)
         self.look_up()
 
     def look_up(self) -> None:
@@ -134,7 +168,7 @@ class Site(Stack):
 @contextmanager
 def sites(names: Sequence[str]) -> Iterator[dict[str, Site]]:
     """Have a stack for each variant, built and not started; none is left at the end."""
-    made = {name: Site(VARIANTS[name]) for name in names}
+    made = {name: Site((VARIANTS | LEVERS)[name]) for name in names}
     try:
         with ThreadPoolExecutor(len(made)) as pool:
             list(pool.map(Site.create, made.values()))

@@ -108,25 +108,26 @@ def test_a_copy_is_the_rows_own_text_behind_its_seal(store: MakeSession, place: 
     assert place.read(name).split(b"|", 5)[5].decode() == rows()[name]
 
 
+ROW_NAME = hashed("a" * 32)
+
+
 @pytest.mark.parametrize(
-    ("digits", "found"),
+    ("told", "found"),
     [
-        pytest.param(codec.BOUND_DIGITS, True, id="half its name"),
-        pytest.param(40, True, id="the whole, as rows had it at first"),
-        pytest.param(codec.BOUND_DIGITS - 1, False, id="too little"),
-        pytest.param(0, False, id="nothing"),
+        pytest.param(f"7,2000000000,{ROW_NAME[: codec.BOUND_DIGITS]}", True, id="its own name"),
+        pytest.param(f"7,2000000000,{hashed('b' * 32)[: codec.BOUND_DIGITS]}", False, id="another"),
+        pytest.param(f"7,2000000000,{ROW_NAME[: codec.BOUND_DIGITS - 1]}", False, id="too little"),
+        pytest.param("7,2000000000,", False, id="no name"),
+        pytest.param("7,soon,", False, id="no number"),
+        pytest.param("7", False, id="too few parts"),
+        pytest.param([7], False, id="no text"),
     ],
 )
-def test_a_row_repeats_enough_of_its_name(digits: int, found: bool) -> None:
-    name = hashed("a" * 32)
-    kept = {codec.META: [7, 2_000_000_000, name[:digits]], "n": 1}
-    stored = codec.row_of(name, "", 0.0, kept, JSONSerializer())
+def test_a_row_that_says_whose_it_is_is_nobody_elses(told: object, found: bool) -> None:
+    stored = codec.row_of(ROW_NAME, "", 0.0, {codec.META: told, "n": 1}, JSONSerializer())
     assert (stored is not None) == found
-
-
-def test_a_row_is_none_under_a_name_that_begins_otherwise() -> None:
-    kept = {codec.META: [7, 2_000_000_000, hashed("a" * 32)[: codec.BOUND_DIGITS]], "n": 1}
-    assert codec.row_of(hashed("b" * 32), "", 0.0, kept, JSONSerializer()) is None
+    if stored is not None:
+        assert (stored.version, stored.expires, stored.data) == (7, 2_000_000_000, {"n": 1})
 
 
 PICKLED = pytest.mark.xfail(strict=True, reason="the cache pickles what the session's can't hold")
