@@ -46,7 +46,7 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 2,  # seconds; the least that libpq takes
-            # The session layer's own statements are prepared at once: half of what they cost.
+            # The session layer's own statements are prepared at once: a save costs Postgres less.
             "prepare_threshold": 0,
             "application_name": ENV.session_backend,
             "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=30s",

@@ -45,12 +45,13 @@ class SessionTrace:
         if self.inside:
             return method(*arguments, **named)
         self.inside = True
+        token = counting.set(self.calls)
         started = time.perf_counter()
         try:
-            with counting(self.calls):
-                result = method(*arguments, **named)
+            result = method(*arguments, **named)
         finally:
             self.inside = False
+            counting.reset(token)
             self.milliseconds[METHODS[name]] += (time.perf_counter() - started) * 1000
         self.saved = self.saved or name in ("save", "create")
         return result

@@ -1,7 +1,6 @@
 """Counts of the SQL statements and Redis commands that a piece of work causes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,22 +18,13 @@ class StoreCalls:
     redis: int = 0
 
 
-_counting: ContextVar[StoreCalls | None] = ContextVar("store_calls", default=None)
-
-
-@contextmanager
-def counting(calls: StoreCalls) -> Iterator[None]:
-    """Count into `calls` what this thread asks of its stores."""
-    token = _counting.set(calls)
-    try:
-        yield
-    finally:
-        _counting.reset(token)
+# What this thread asks of its stores is counted here.
+counting: ContextVar[StoreCalls | None] = ContextVar("store_calls", default=None)
 
 
 def count_statement(execute: Callable[..., Any], *arguments: Any) -> Any:
     """Count a statement and run it."""
-    if calls := _counting.get():
+    if calls := counting.get():
         calls.sql += 1
     return execute(*arguments)
 
@@ -57,14 +47,14 @@ class CountedConnection(Connection):
 
     def connect_check_health(self, *arguments: Any, **named: Any) -> None:
         """Connect, and greet uncounted."""
-        token = _counting.set(None)
+        token = counting.set(None)
         try:
             super().connect_check_health(*arguments, **named)
         finally:
-            _counting.reset(token)
+            counting.reset(token)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         """Count the command and send it."""
-        if calls := _counting.get():
+        if calls := counting.get():
             calls.redis += 1
         super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]

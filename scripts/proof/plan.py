@@ -41,8 +41,9 @@ def say(text: str) -> None:
 def carry_out(plan: Plan) -> Iterator[Result]:
     """Measure all of it; yield what is known after each part."""
     result: Result = {"plan": asdict(plan), "engines": {}}
-    say(f"building {', '.join(plan.variants)}")
-    with sites((*plan.variants, *plan.levers)) as every:
+    names = (*plan.variants, *plan.levers)
+    say(f"building {', '.join(names)}")
+    with sites(names) as every:
         made = {name: every[name] for name in plan.variants}
         layers = {name: site for name, site in made.items() if not site.variant.peer}
         for engine in plan.engines[:1]:
