@@ -159,7 +159,7 @@ class Site(Stack):
             self.manage("demo_user", "add", USER)
         data = json.dumps(DATA)
         cookies = self.manage("mint_sessions", str(number), f"--user={USER}", f"--data={data}")
-        # Django's signed cookies of one second and one content are one: the store can't tell either.
+        # Not by their values: Django's signed cookies of one second and one content are one.
         minted = len(cookies.splitlines())
         if minted != number:
             raise StackError(f"{number} sessions were to be minted, not {minted}")

@@ -31,6 +31,10 @@ from hardened_sessions.redis_client import RedisClient
 
 SECONDS = 20.0  # a client that takes longer is stuck
 
+# How often a schedule is begun again in which a client had ended before its turn: on a machine that
+# stood still meanwhile, what is known of the feed is too old, and a client's calls are others.
+REPEATS = 5
+
 type Client = Callable[[], Any]
 
 
@@ -143,6 +147,7 @@ class Run:
     # by its client and its number.
     seen: dict[str, list[frozenset[tuple[int, int]]]] = field(default_factory=dict)
     left: bool = False
+    diverged: bool = False  # left because it is not the one that it began as
 
     @property
     def chosen(self) -> list[int]:
@@ -215,8 +220,8 @@ def run(
     while waiting:
         options = sorted(waiting)
         chosen = None if made.left else choose(made, options)
-        if chosen is None:
-            made.left = True
+        if chosen not in waiting:
+            made.left, made.diverged = True, made.diverged or chosen is not None
             for leaving in options:
                 stepper.worker(leaving).permits.put(False)
                 del waiting[leaving]
@@ -237,6 +242,7 @@ def every_schedule(
     known: set[Hashable] = set()
     # At each point of the path: the choice, and the calls of the clients that were tried before.
     path: list[tuple[int, dict[int, Call]]] = []
+    repeats = 0
     while True:
 
         def asleep(made: Run, path: Any = path) -> dict[int, Call]:
@@ -267,6 +273,11 @@ def every_schedule(
             return True
 
         made = run(stepper, start(), choose, leave)
+        if made.diverged:
+            repeats += 1
+            assert repeats <= REPEATS, "the clients' calls are others each time"
+            continue
+        repeats = 0
         if not made.left:
             yield made
         path = next_path(made, path, asleep)

@@ -142,6 +142,31 @@ def test_every_schedule_of_three_clients(
         explore(store, engine, stepper, names, copied)
 
 
+def test_a_schedule_whose_clients_called_otherwise_this_time_is_begun_again(
+    stepper: Stepper,
+) -> None:
+    """As where the machine stood still until what is known of the feed was too old."""
+
+    def schedules(short: tuple[int, ...]) -> list[list[int]]:
+        begun: list[int] = []
+
+        def start() -> list[Callable[[], None]]:
+            begun.append(1 if len(begun) in short else 3)
+
+            def client(calls: int = begun[-1]) -> None:
+                for _ in range(calls):
+                    stepper.call("redis", lambda: True)
+
+            return [client, client]
+
+        return [made.chosen for made in every_schedule(stepper, ("one", "other"), start)]
+
+    assert len(schedules(())) > 1
+    assert schedules((1, 4)) == schedules(())
+    with pytest.raises(AssertionError, match="others each time"):
+        schedules(tuple(range(1, 100)))
+
+
 def explore(
     store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...], copied: bool
 ) -> None:

@@ -291,8 +291,8 @@ def test_statements_are_prepared_where_the_connection_allows_it(
     store: MakeSession, monkeypatch: pytest.MonkeyPatch, threshold: int | None
 ) -> None:
     session = saved(store, n=1)
-    with connection.cursor() as cursor:
-        cursor.execute("DEALLOCATE ALL")
+    connection.close()  # with what it has prepared
+    connection.ensure_connection()
     monkeypatch.setattr(connection.connection, "prepare_threshold", threshold)
     session["n"] = 2
     session.save()
