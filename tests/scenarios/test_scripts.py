@@ -132,8 +132,11 @@ def test_down_keeps_the_volumes_unless_told(stack: Stack) -> None:
     assert script(stack, "down").returncode == 0
     assert stack.containers() == []
     assert len(kept()) > 5
+    authority = stack.folder / "deploy" / "certs" / "ca.pem"
+    assert authority.exists()
     assert script(stack, "down", "--volumes").returncode == 0
     assert kept() == []
+    assert not authority.exists()  # of the next stack's certificate it is none
     assert script(stack, "down", "--volume").stdout == (
         "down: '--volume' is no option; it may be --volumes\n"
     )
