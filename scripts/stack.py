@@ -217,8 +217,13 @@ class Stack:
         return self.compose("exec", *options, service, *command, stdin=stdin).stdout
 
     def sql(self, statement: str) -> str:
-        """Run SQL as the superuser and return the bare values."""
+        """Run SQL as the superuser and return the bare values.
+
+        Raises:
+            StackError: when a statement fails, with what the server said of it.
+        """
         psql = ["psql", "--username=postgres", "--dbname=app", "--no-psqlrc", "-qtA"]
+        psql += ["--set=ON_ERROR_STOP=1"]  # else psql ends well whatever became of the statement
         return self.execute("postgres", *psql, stdin=statement).strip()
 
     def redis(self, *command: str) -> str:

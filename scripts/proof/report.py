@@ -163,7 +163,10 @@ def levers_section(found: dict[str, Any]) -> Iterator[str]:
     """Yield what each default that this stack changes would cost, had it stayed."""
     yield "<h2>Defaults that this stack changes, each back in its place</h2>"
     yield from table(
-        ("", "", "read CPU us", "by hardened", "write CPU us", "by hardened", "write p99 ms"),
+        (
+            *("", "", "read CPU us", "by hardened", "write CPU us", "by hardened"),
+            *("Postgres's share", "write p99 ms"),
+        ),
         (
             (
                 name,
@@ -176,6 +179,7 @@ def levers_section(found: dict[str, Any]) -> Iterator[str]:
                         f"{views[view]['ratios']['cpu_total']['hardened']:.2f}",
                     )
                 ),
+                f"{views['write']['cpu']['postgres']:,.0f}",
                 f"{views['write']['p99_ms']:.1f}",
             )
             for name, views in found.items()

@@ -1,7 +1,6 @@
 """The stack that is drilled, and what happens on it in one cell."""
 
 import fcntl
-import json
 import signal
 import ssl
 import time
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from proof.clients import USER, Crowd
 from proof.faults import OVERLAY, Fault, Scene
 from proof.ledger import Ledger
+from proof.minting import mint
 from proof.plan import say
 from proof.variants import AS_DJANGO_MADE_IT
 from stack import ROOT, Stack, StackError
@@ -54,13 +54,8 @@ class Site(Stack):
 
     def crowd(self, clients: int) -> Crowd:
         """Return clients with new sessions."""
-        number = clients + LEAVERS
-        data = json.dumps({"count": 0})
-        minted = self.manage("mint_sessions", str(number), f"--user={USER}", f"--data={data}")
-        cookies = [line.partition("=")[2] for line in minted.splitlines()]
-        # Those of Django's `signed_cookies` are all one until each says whose it is.
-        if len(cookies) != number:
-            raise StackError(f"{number} sessions were to be minted, not {len(cookies)}")
+        minted = mint(self.manage, clients + LEAVERS, USER, {"count": 0})
+        cookies = [header.partition("=")[2] for header in minted]
         scene = self.scene
         assert self.tls is not None  # noqa: S101 - begin() comes first
         return Crowd(self.url, self.tls, lambda: time.time() + scene.clock_offset, cookies, LEAVERS)

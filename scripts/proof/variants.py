@@ -1,6 +1,5 @@
 """What stands side by side: the stack with either session layer, and two typical peers."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stack import Stack, StackError, run
+from proof.minting import mint
+from stack import Stack, run
 
 PROCESSORS = len(os.sched_getaffinity(0))
 DOMAIN = "bench.test"  # a name that nginx has on the edge network, and nobody has outside
@@ -157,14 +157,9 @@ class Site(Stack):
         users = self.sql("SELECT username FROM auth_user").splitlines()
         if USER not in users:
             self.manage("demo_user", "add", USER)
-        data = json.dumps(DATA)
-        cookies = self.manage("mint_sessions", str(number), f"--user={USER}", f"--data={data}")
-        # Not by their values: Django's signed cookies of one second and one content are one.
-        minted = len(cookies.splitlines())
-        if minted != number:
-            raise StackError(f"{number} sessions were to be minted, not {minted}")
+        cookies = mint(self.manage, number, USER, DATA)
         command = ["docker", "exec", "--interactive", self.client, "sh", "-c"]
-        run(*command, f"cat > {COOKIES}", stdin=cookies)
+        run(*command, f"cat > {COOKIES}", stdin="\n".join(cookies) + "\n")
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 
 from proof import cgroups, goals, load, report, rounds, trips
 from proof.bench import QUICK, plan_of, surprises
-from proof.variants import Site
+from proof.minting import mint
+from proof.variants import LEVERS, VARIANTS, Site
 from stack import ROOT, StackError
 
 
@@ -114,6 +115,42 @@ def test_the_committed_report_is_made_of_its_numbers() -> None:
     assert result["date"] in text
     # Nothing that a browser would fetch: no script, image, style sheet or font from anywhere.
     assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
+
+
+def test_the_committed_report_has_every_default_that_the_stack_changes() -> None:
+    folder = ROOT / "deploy/reports"
+    found = json.loads((folder / "bench.json").read_text())["levers"]
+    assert list(found) == ["hardened", *LEVERS]
+    assert "\n".join(report.levers_section(found)) in (folder / "bench.html").read_text()
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *LEVERS])
+def test_what_stands_side_by_side_has_settings(name: str) -> None:
+    package, module = (VARIANTS | LEVERS)[name].settings_module.split(".")
+    assert (ROOT / "deploy/bench/app" / package / f"{module}.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("engine", "levers"), [("cached_db", True), ("db", True), ("cache", False), ("all", True)]
+)
+def test_defaults_are_put_back_where_a_database_keeps_the_sessions(
+    engine: str, levers: bool
+) -> None:
+    plan, _ = plan_of(["--engine", engine])
+    assert bool(plan.levers) is levers
+    assert not plan_of(["--engine", engine, "--against", "stock"])[0].levers
+
+
+def test_equal_cookies_are_as_many_sessions_as_were_asked_for() -> None:
+    assert mint(lambda *command: "s=1\ns=1\n", 2, "ada", {}) == ["s=1", "s=1"]
+    with pytest.raises(StackError, match="3 sessions were to be minted, not 2"):
+        mint(lambda *command: "s=1\ns=1\n", 3, "ada", {})
+
+
+def test_interrupts_are_nobodys_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  100 20 30 4000 50 600 7000 8 0 0\n")
+    monkeypatch.setattr(cgroups, "PROC", tmp_path)
+    assert cgroups.machine().busy == (100 + 20 + 30 + 8) / cgroups.CLOCK_TICKS
 
 
 def test_an_unknown_engine_is_refused_in_one_line() -> None:
