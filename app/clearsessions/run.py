@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from clearsessions.stores import NOTHING_TO_CLEAR, STORES, Steps
-from hardened_sessions.purge import Progress
+from hardened_sessions.clearing.purge import Progress
 
 logger = logging.getLogger("clearsessions")
 

@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from config.env import SessionLayer
-from hardened_sessions.purge import FilePurge, Progress, RowPurge
+from hardened_sessions.clearing.purge import FilePurge, Progress, RowPurge
 
 type Steps = Callable[[], Iterator[Progress]]
 

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from engine.postgresql.base import serving
 from hardened_sessions import bounds
-from hardened_sessions.database import GONE
+from hardened_sessions.clients.database import GONE
 from hardened_sessions.middleware import plain
 
 logger = logging.getLogger(__name__)

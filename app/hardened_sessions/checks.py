@@ -9,8 +9,8 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from redis.exceptions import RedisError
 
-from hardened_sessions import encryption
 from hardened_sessions.conf import Options, options
+from hardened_sessions.format import encryption
 
 PACKAGE = "hardened_sessions.backends."
 
@@ -196,7 +196,7 @@ def check_database(
     known = readable()
     if not uses_database() or known is None or known.database not in (databases or []):
         return
-    from hardened_sessions.database import database
+    from hardened_sessions.clients.database import database
 
     connection = database(known.database).connection
     if connection.vendor not in ("postgresql", "sqlite"):
@@ -239,7 +239,7 @@ def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
     """Redis evicts nothing, and keeps what it confirmed where it is the only authority."""
     if not uses_redis() or not is_redis(settings.SESSION_CACHE_ALIAS):
         return
-    from hardened_sessions.redis_client import redis_client
+    from hardened_sessions.clients.redis import redis_client
 
     try:
         info = redis_client().redis.info()

@@ -13,7 +13,7 @@ from typing import Any
 from django.dispatch import Signal
 from django.utils.crypto import salted_hmac
 
-from hardened_sessions import keys
+from hardened_sessions.format import keys
 
 created = Signal()
 rotated = Signal()

@@ -24,15 +24,16 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from hardened_sessions import bounds, codec, encryption, events, keys
+from hardened_sessions import bounds, events
 from hardened_sessions.conf import options
 from hardened_sessions.errors import (
     SessionConflictError,
     SessionRotatedError,
     SessionUnavailableError,
 )
+from hardened_sessions.format import codec, encryption, keys
+from hardened_sessions.format.record import Draft, Kind, Pointer, Stored, epoch, who
 from hardened_sessions.merge import IdentityChangedError, merge, same
-from hardened_sessions.record import Draft, Kind, Pointer, Stored, epoch, who
 
 Data = dict[str, Any]
 

@@ -12,8 +12,8 @@ from typing import Any
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
-from hardened_sessions.database import FULL, database, descriptor
-from hardened_sessions.watchdog import Overrun
+from hardened_sessions.clients.database import FULL, database, descriptor
+from hardened_sessions.clients.watchdog import Overrun
 
 # Set for as long as a request is served.
 serving: ContextVar[bool] = ContextVar("serving", default=False)

@@ -7,13 +7,13 @@ backup, can bring sessions back: nothing here can tell.
 
 from typing import Any
 
-from hardened_sessions import codec, former_cache, keys
-from hardened_sessions.codec import Serializer, serializer_of
+from hardened_sessions.clients.redis import RedisFullError, Script, redis_client
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.record import Draft, Stored
-from hardened_sessions.redis_client import RedisFullError, Script, redis_client
-from hardened_sessions.seal import etag, seal, unseal
+from hardened_sessions.format import codec, django_cache, keys
+from hardened_sessions.format.codec import Serializer, serializer_of
+from hardened_sessions.format.record import Draft, Stored
+from hardened_sessions.format.seal import etag, seal, unseal
 from hardened_sessions.session import HardenedSession
 
 PREFIX = "session:"
@@ -32,19 +32,19 @@ class RedisStorage:
 
     def redis_key(self, name: str) -> str:
         """Return the Redis key for a name: of this layer, or of Django's engine for a plain key."""
-        return former_cache.redis_key(name) if keys.is_key(name) else PREFIX + name
+        return django_cache.redis_key(name) if keys.is_key(name) else PREFIX + name
 
     def encoded(self, name: str, draft: Draft) -> bytes:
         """Return the value for a draft."""
         if keys.is_key(name):
-            return former_cache.dumps(draft.data)
+            return django_cache.dumps(draft.data)
         body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
         return seal(name, draft.version, draft.expires_ceil, body)
 
     def decoded(self, name: str, value: bytes) -> Stored | None:
         """Return what a value says, or None where it is not authentic."""
         if keys.is_key(name):
-            data = former_cache.loads(value)
+            data = django_cache.loads(value)
             return None if data is None else Stored(name, value, data)
         sealed = unseal(name, value)
         if sealed is None or sealed.notes:

@@ -11,17 +11,18 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.core.cache import caches
 
-from hardened_sessions import bounds, keys
+from hardened_sessions import bounds
 from hardened_sessions.backends import db
-from hardened_sessions.cache_copies import Copies, Lease, hashed_only
-from hardened_sessions.codec import Serializer, serializer_of
+from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
-from hardened_sessions.feed import feed
-from hardened_sessions.record import Draft, Stored
-from hardened_sessions.redis_client import redis_client
-from hardened_sessions.rows import Rows
+from hardened_sessions.format import keys
+from hardened_sessions.format.codec import Serializer, serializer_of
+from hardened_sessions.format.record import Draft, Stored
+from hardened_sessions.revocation.feed import feed
 from hardened_sessions.session import Data
+from hardened_sessions.storage.copies import Copies, Lease, hashed_only
+from hardened_sessions.storage.rows import Rows
 
 # Where Django's own engine keeps its copies.
 DJANGO_PREFIX = "django.contrib.sessions.cached_db"

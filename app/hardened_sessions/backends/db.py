@@ -2,11 +2,11 @@
 
 from django.contrib.sessions.models import Session
 
-from hardened_sessions import purge
-from hardened_sessions.codec import serializer_of
-from hardened_sessions.record import Stored
-from hardened_sessions.rows import Rows
+from hardened_sessions.clearing import purge
+from hardened_sessions.format.codec import serializer_of
+from hardened_sessions.format.record import Stored
 from hardened_sessions.session import HardenedSession
+from hardened_sessions.storage.rows import Rows
 
 
 class RowStorage(Rows):

@@ -17,11 +17,13 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 
-from hardened_sessions import bounds, codec, keys, purge
-from hardened_sessions.codec import Serializer, serializer_of
+from hardened_sessions import bounds
+from hardened_sessions.clearing import purge
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.record import Draft, Stored, epoch
-from hardened_sessions.seal import seal, unseal
+from hardened_sessions.format import codec, keys
+from hardened_sessions.format.codec import Serializer, serializer_of
+from hardened_sessions.format.record import Draft, Stored, epoch
+from hardened_sessions.format.seal import seal, unseal
 from hardened_sessions.session import HardenedSession
 
 STORE = "file"

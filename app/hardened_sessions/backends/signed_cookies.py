@@ -15,15 +15,17 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core import signing
 
-from hardened_sessions import bounds, codec, encryption, events, keys, revocations
+from hardened_sessions import bounds, events
 from hardened_sessions.errors import (
     CookieTooLargeError,
     SessionRotatedError,
     SessionUnavailableError,
 )
-from hardened_sessions.feed import feed
-from hardened_sessions.record import epoch as seconds_of
-from hardened_sessions.record import who
+from hardened_sessions.format import codec, encryption, keys
+from hardened_sessions.format.record import epoch as seconds_of
+from hardened_sessions.format.record import who
+from hardened_sessions.revocation import cookies as revocations
+from hardened_sessions.revocation.feed import feed
 from hardened_sessions.session import Data, HardenedSession
 
 SALT = "django.contrib.sessions.backends.signed_cookies"

@@ -13,12 +13,12 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from config.env import SessionBackend
-from hardened_sessions import codec, keys
 from hardened_sessions.backends import signed_cookies
 from hardened_sessions.backends.cache import PREFIX
 from hardened_sessions.backends.file import folder
-from hardened_sessions.record import Stored, epoch
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions.clients.redis import redis_client
+from hardened_sessions.format import codec, keys
+from hardened_sessions.format.record import Stored, epoch
 from hardened_sessions.session import HardenedSession
 from lab.fingerprint import of_hash
 from lab.layers import Command, Place, backend, stock, store_class

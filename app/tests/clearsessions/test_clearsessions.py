@@ -25,8 +25,8 @@ from clearsessions import health
 from clearsessions.management.commands import clear_expired
 from clearsessions.run import LOCK_KEY
 from clearsessions.schedule import next_run
-from hardened_sessions import purge
 from hardened_sessions.backends.file import FileStorage
+from hardened_sessions.clearing import purge
 
 
 @pytest.fixture(autouse=True)

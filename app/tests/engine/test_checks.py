@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from config.settings import SESSION_MIDDLEWARE
 from engine.preflight import unsafe_settings
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions.clients.redis import redis_client
 
 
 def refused() -> list[str]:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from pytest_django import Settings
 
-from hardened_sessions.database import database
+from hardened_sessions.clients.database import database
 from tests.servers import Postgres
 
 pytestmark = pytest.mark.django_db(transaction=True)

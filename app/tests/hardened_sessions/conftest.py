@@ -17,10 +17,11 @@ from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions import bounds, codec, conf
-from hardened_sessions.database import database
-from hardened_sessions.feed import feed
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions import bounds, conf
+from hardened_sessions.clients.database import database
+from hardened_sessions.clients.redis import redis_client
+from hardened_sessions.format import codec
+from hardened_sessions.revocation.feed import feed
 from tests.servers import Postgres, RedisServer
 
 ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")

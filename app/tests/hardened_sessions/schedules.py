@@ -26,8 +26,8 @@ import pytest
 from django.db import connections
 
 from hardened_sessions.backends.file import FileStorage
-from hardened_sessions.database import Database
-from hardened_sessions.redis_client import RedisClient
+from hardened_sessions.clients.database import Database
+from hardened_sessions.clients.redis import RedisClient
 
 SECONDS = 20.0  # a client that takes longer is stuck
 

@@ -10,9 +10,9 @@ from django.contrib.auth import get_user_model
 from pytest_django import Settings
 from redis.exceptions import OutOfMemoryError
 
+from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.events import counters
-from hardened_sessions.keys import hashed
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import Browser, MakeSession, engines, layers
 from tests.servers import RedisServer
 

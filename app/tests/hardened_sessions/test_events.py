@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from hardened_sessions import events
 from hardened_sessions.errors import SessionConflictError
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import COOKIE, ENGINES, Browser, MakeSession, engines
 from tests.servers import RedisServer
 

@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from hardened_sessions.events import counters
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     MakeSession,
     everything_at_rest,
@@ -273,12 +273,12 @@ def explode() -> dict[str, int]:
 )
 @pytest.mark.parametrize("engine", ["cache"])
 def test_a_planted_pickle_runs_no_code(store: MakeSession, redis_server: RedisServer) -> None:
-    from hardened_sessions import former_cache
+    from hardened_sessions.format import django_cache
 
     Bomb.exploded = False
     key = "b" * 32
     with redis_server.client() as client:
-        client.set(former_cache.redis_key(key), pickle.dumps(Bomb()))
+        client.set(django_cache.redis_key(key), pickle.dumps(Bomb()))
     assert store(key).get("n") is None
     assert not Bomb.exploded
 

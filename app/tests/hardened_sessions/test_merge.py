@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardened_sessions import bounds
-from hardened_sessions.cache_copies import Copies
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.events import counters
 from hardened_sessions.merge import IDENTITY, IdentityChangedError, merge, same
+from hardened_sessions.storage.copies import Copies
 from tests.hardened_sessions.conftest import COOKIE, Browser, MakeSession, engines, layers
 from tests.hardened_sessions.urls import read, write
 

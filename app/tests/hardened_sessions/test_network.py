@@ -9,8 +9,8 @@ from django.db import connection
 from pytest_django import Settings
 
 from hardened_sessions import bounds
-from hardened_sessions.keys import hashed
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions.clients.redis import redis_client
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import Browser
 from tests.hardened_sessions.proxy import Proxy
 from tests.servers import POSTGRES_PORT, REDIS_PORT, RedisServer

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hardened_sessions.errors import SessionRotatedError
-from hardened_sessions.feed import feed
+from hardened_sessions.revocation.feed import feed
 from tests.hardened_sessions.conftest import ON_SERVER, MakeSession
 from tests.hardened_sessions.schedules import Left, Stepper, stepping
 

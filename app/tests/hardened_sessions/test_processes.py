@@ -15,8 +15,8 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from hardened_sessions import bounds
-from hardened_sessions.keys import hashed
-from hardened_sessions.revocations import sign_out_everywhere
+from hardened_sessions.format.keys import hashed
+from hardened_sessions.revocation.cookies import sign_out_everywhere
 from tests.hardened_sessions.conftest import PACKAGES
 from tests.hardened_sessions.settings import SECRET_KEY
 from tests.hardened_sessions.workers import Answer, Worker

@@ -24,10 +24,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from hardened_sessions import bounds, purge
+from hardened_sessions import bounds
 from hardened_sessions.backends.file import FileStorage, locked
+from hardened_sessions.clearing import purge
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import (
     COOKIE,

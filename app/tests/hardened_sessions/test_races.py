@@ -15,9 +15,9 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
 from hardened_sessions import events
+from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
-from hardened_sessions.feed import feed
-from hardened_sessions.redis_client import redis_client
+from hardened_sessions.revocation.feed import feed
 from tests.hardened_sessions.conftest import MakeSession
 from tests.hardened_sessions.schedules import (
     Run,

@@ -10,7 +10,7 @@ import pytest
 from redis import SSLConnection
 
 from hardened_sessions import bounds
-from hardened_sessions.redis_client import FRESH, redis_client, timed_by_kernel
+from hardened_sessions.clients.redis import FRESH, redis_client, timed_by_kernel
 from tests.servers import RedisServer
 
 

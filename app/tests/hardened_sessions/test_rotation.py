@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from hardened_sessions import bounds
 from hardened_sessions.errors import SessionRotatedError
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import ON_SERVER, MakeSession, everything_at_rest
 from tests.servers import RedisServer
 

@@ -12,9 +12,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from hardened_sessions.feed import feed
-from hardened_sessions.keys import hashed
-from hardened_sessions.redis_client import LUA
+from hardened_sessions.clients.redis import LUA
+from hardened_sessions.format.keys import hashed
+from hardened_sessions.revocation.feed import feed
 from tests.hardened_sessions.calls import redis_commands, verbs
 from tests.hardened_sessions.conftest import (
     COOKIE,

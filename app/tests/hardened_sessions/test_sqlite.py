@@ -9,7 +9,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker, Settings
 
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.calls import redis_commands, verbs
 from tests.hardened_sessions.conftest import (
     COOKIE,

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     COOKIE,
     Browser,

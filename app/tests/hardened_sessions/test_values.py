@@ -17,10 +17,10 @@ from django.db import connection
 from django.views.debug import SafeExceptionReporterFilter
 from pytest_django import Settings
 
-from hardened_sessions import codec, encryption
 from hardened_sessions.conf import options as layer_options
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.keys import hashed
+from hardened_sessions.format import codec, encryption
+from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.test import Client
 
 from config.env import SessionBackend
-from hardened_sessions.keys import hashed
+from hardened_sessions.format.keys import hashed
 from lab.layers import layer
 from tests.lab.visiting import STOCK, contents, key_of, text_of
 

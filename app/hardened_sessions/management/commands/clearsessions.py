@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
+from hardened_sessions.clearing.purge import Progress, Purge, purges
 from hardened_sessions.conf import options as layer_options
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.purge import Progress, Purge, purges
 
 SHOW_SECONDS = 1.0
 

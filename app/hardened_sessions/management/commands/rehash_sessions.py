@@ -7,8 +7,8 @@ from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
+from hardened_sessions.clearing.purge import LOCK_TIMEOUT, RowPurge
 from hardened_sessions.conf import options as layer_options
-from hardened_sessions.purge import LOCK_TIMEOUT, RowPurge
 
 PAGES = 1000  # a step: 8 MB
 PAUSE_SECONDS = 0.05

@@ -39,8 +39,8 @@ def fill(number: int, every: int) -> None:
 
 def write_hardened(engine: object, data: dict[str, object], expires: float) -> None:
     """Write one file as the hardened layer does."""
-    from hardened_sessions import keys
-    from hardened_sessions.record import Draft
+    from hardened_sessions.format import keys
+    from hardened_sessions.format.record import Draft
 
     storage = engine.SessionStore().storage  # type: ignore[attr-defined]
     storage.write(keys.name_for(get_random_string(32, VALID_KEY_CHARS)), Draft(data, 1, expires))

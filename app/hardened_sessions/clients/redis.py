@@ -30,7 +30,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from hardened_sessions import bounds
-from hardened_sessions.breaker import Breaker
+from hardened_sessions.clients.breaker import Breaker
 from hardened_sessions.errors import SessionUnavailableError
 
 STORE = "redis"

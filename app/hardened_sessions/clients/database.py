@@ -9,9 +9,9 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from hardened_sessions.breaker import Breaker
+from hardened_sessions.clients.breaker import Breaker
+from hardened_sessions.clients.watchdog import Overrun
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.watchdog import Overrun
 
 STORE = "database"
 

@@ -11,11 +11,11 @@ from typing import Any
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from hardened_sessions import keys
-from hardened_sessions.codec import Serializer, decode_row, encode_row
+from hardened_sessions.clients.database import Database, database
 from hardened_sessions.conf import options
-from hardened_sessions.database import Database, database
-from hardened_sessions.record import Draft, Stored, epoch, moment
+from hardened_sessions.format import keys
+from hardened_sessions.format.codec import Serializer, decode_row, encode_row
+from hardened_sessions.format.record import Draft, Stored, epoch, moment
 
 # How far beyond the true expiry the column is set, as a share of the time left: as long as it
 # stays ahead, saves leave the indexed column alone, so PostgreSQL updates the row in place (HOT).

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 
-from hardened_sessions import encryption
-from hardened_sessions.record import Draft, Pointer, Stored
+from hardened_sessions.format import encryption
+from hardened_sessions.format.record import Draft, Pointer, Stored
 
 META = "_hs"
 POINTER = "_hs_to"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 
-from hardened_sessions import keys
 from hardened_sessions.conf import options
+from hardened_sessions.format import keys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

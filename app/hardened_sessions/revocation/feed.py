@@ -14,8 +14,8 @@ import time
 from functools import cache
 
 from hardened_sessions import bounds
+from hardened_sessions.clients.database import Database, database
 from hardened_sessions.conf import options
-from hardened_sessions.database import Database, database
 from hardened_sessions.errors import SessionUnavailableError
 
 # One snapshot for all: how old it is, the cursor to go on from, and what is new. A transaction that

@@ -9,15 +9,16 @@ import secrets
 import time
 from contextlib import suppress
 
-from hardened_sessions import bounds, keys
-from hardened_sessions.codec import Serializer, decode_row
+from hardened_sessions import bounds
+from hardened_sessions.clients.redis import RedisFullError, Script, redis_client
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
-from hardened_sessions.feed import feed
-from hardened_sessions.record import Stored
-from hardened_sessions.redis_client import RedisFullError, Script, redis_client
-from hardened_sessions.rows import COMMITTED, HORIZON
-from hardened_sessions.seal import Sealed, seal, unseal
+from hardened_sessions.format import keys
+from hardened_sessions.format.codec import Serializer, decode_row
+from hardened_sessions.format.record import Stored
+from hardened_sessions.format.seal import Sealed, seal, unseal
+from hardened_sessions.revocation.feed import feed
+from hardened_sessions.storage.rows import COMMITTED, HORIZON
 
 PREFIX = "session:"
 LEASED = b"lease|"

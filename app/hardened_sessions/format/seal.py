@@ -9,7 +9,7 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
-from hardened_sessions.signing_keys import current_key, keys
+from hardened_sessions.format.signing_keys import current_key, keys
 
 FORMAT = b"s1"
 PURPOSE = "seal"

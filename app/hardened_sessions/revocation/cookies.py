@@ -8,12 +8,12 @@ import time
 from typing import Any, Literal
 
 from hardened_sessions import bounds
+from hardened_sessions.clients.database import Database, database
 from hardened_sessions.conf import options
-from hardened_sessions.database import Database, database
-from hardened_sessions.feed import feed
+from hardened_sessions.format.record import epoch as seconds_of
+from hardened_sessions.format.record import moment
 from hardened_sessions.models import RevokedCookie, SignOutEpoch
-from hardened_sessions.record import epoch as seconds_of
-from hardened_sessions.record import moment
+from hardened_sessions.revocation.feed import feed
 
 Verdict = Literal["good", "rotated", "ended"]
 
