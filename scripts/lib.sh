@@ -11,8 +11,8 @@ die() {
   exit 1
 }
 
-# The name of this clone's compose project for a purpose, as scripts/stack.py makes it.
-project() { PYTHONPATH=scripts python3 -c 'import stack, sys; print(stack.project(sys.argv[1]))' "$1"; }
+# The name of this clone's compose project for a purpose, as scripts/lib/stack.py makes it.
+project() { PYTHONPATH=scripts/lib python3 -c 'import stack, sys; print(stack.project(sys.argv[1]))' "$1"; }
 
 # Print the head comment of the calling script.
 help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//;/^set -/d;p}' "$0"; }

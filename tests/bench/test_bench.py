@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from proof import cgroups, goals, load, report, rounds, trips
-from proof.bench import QUICK, plan_of, surprises
-from proof.minting import mint
-from proof.variants import LEVERS, VARIANTS, Site
+from proof.bench import cgroups, goals, load, report, rounds, trips
+from proof.bench.__main__ import QUICK, plan_of, surprises
+from proof.bench.variants import LEVERS, VARIANTS, VariantStack
+from proof.report.page import REPORTS
+from proof.seed import mint
 from stack import ROOT, StackError
 
 
@@ -34,7 +35,7 @@ def test_a_noisy_view_is_measured_again_for_every_variant(monkeypatch: pytest.Mo
         [taken(1, foreign=0.5), taken(2, foreign=0.1), taken(3, foreign=0.2), taken(4, foreign=0.3)]
     )
     monkeypatch.setattr(rounds, "sample", lambda *arguments: next(samples))
-    sites: dict[str, Site] = dict.fromkeys(("stock", "hardened"))  # type: ignore[arg-type]
+    sites: dict[str, VariantStack] = dict.fromkeys(("stock", "hardened"))  # type: ignore[arg-type]
     found, repeated = rounds.quiet_samples(sites, ["stock", "hardened"], "read", 1)
     assert {name: one.cpu_total for name, one in found.items()} == {"stock": 3, "hardened": 4}
     assert repeated == 1
@@ -108,7 +109,7 @@ def test_other_round_trips_than_stated_are_noticed(
 
 
 def test_the_committed_report_is_made_of_its_numbers() -> None:
-    folder = ROOT / "deploy/reports"
+    folder = REPORTS
     result = json.loads((folder / "bench.json").read_text())
     assert [goal["what"] for goal in result["goals"]] == [goal.what for goal in goals.goals(result)]
     text = (folder / "bench.html").read_text()
@@ -118,7 +119,7 @@ def test_the_committed_report_is_made_of_its_numbers() -> None:
 
 
 def test_the_committed_report_has_every_default_that_the_stack_changes() -> None:
-    folder = ROOT / "deploy/reports"
+    folder = REPORTS
     found = json.loads((folder / "bench.json").read_text())["levers"]
     assert list(found) == ["hardened", *LEVERS]
     assert "\n".join(report.levers_section(found)) in (folder / "bench.html").read_text()
@@ -127,7 +128,7 @@ def test_the_committed_report_has_every_default_that_the_stack_changes() -> None
 @pytest.mark.parametrize("name", [*VARIANTS, *LEVERS])
 def test_what_stands_side_by_side_has_settings(name: str) -> None:
     package, module = (VARIANTS | LEVERS)[name].settings_module.split(".")
-    assert (ROOT / "deploy/bench/app" / package / f"{module}.py").exists()
+    assert (ROOT / "scripts/proof/bench/stack/app" / package / f"{module}.py").exists()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_interrupts_are_nobodys_work(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_an_unknown_engine_is_refused_in_one_line() -> None:
     done = subprocess.run(
         [ROOT / ".venv/bin/python", "-m", "proof.bench", "--engine", "memcached"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/scripts:{ROOT}/scripts/lib"},
         capture_output=True,
         text=True,
         check=False,
@@ -174,7 +175,7 @@ def test_one_engine_leaves_out_what_other_engines_need() -> None:
 
 
 def test_the_session_layers_readme_says_what_the_report_says() -> None:
-    result = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
+    result = json.loads((REPORTS / "bench.json").read_text())
     readme = (ROOT / "app" / "hardened_sessions" / "README.md").read_text()
     assert result["goals"]
     for goal in result["goals"]:
@@ -182,5 +183,5 @@ def test_the_session_layers_readme_says_what_the_report_says() -> None:
 
 
 def test_the_readme_says_what_the_report_says() -> None:
-    result = json.loads((ROOT / "deploy" / "reports" / "bench.json").read_text())
+    result = json.loads((REPORTS / "bench.json").read_text())
     assert "\n".join(report.summary(result)) in (ROOT / "README.md").read_text()

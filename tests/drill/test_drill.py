@@ -13,17 +13,18 @@ from typing import Any
 import httpx
 import pytest
 
-from proof import cells, clients, drill_report, page
-from proof.cells import Cell, interrupted, one_line, time_left
-from proof.clients import SESSION_COOKIE, USER, Browser
-from proof.drill import cells_of, options
-from proof.faults import FAULTS, QUICK
-from proof.judge import judge
-from proof.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
-from proof.site import made
+from proof.drill import cells, clients, report
+from proof.drill.__main__ import cells_of, options
+from proof.drill.cells import Cell, interrupted, one_line, time_left
+from proof.drill.clients import SESSION_COOKIE, USER, Browser
+from proof.drill.faults import FAULTS, QUICK
+from proof.drill.judge import judge
+from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
+from proof.drill.stage import made
+from proof.report import page
 from stack import ENGINES, ROOT, CommandError, StackError
 
-README = (ROOT / "deploy" / "reports" / "README.md").read_text()
+README = (page.REPORTS / "README.md").read_text()
 
 
 # --- The command line -----------------------------------------------------------------------------
@@ -33,7 +34,7 @@ def drill(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command without a stack."""
     return subprocess.run(
         [ROOT / ".venv/bin/python", "-m", "proof.drill", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/scripts:{ROOT}/scripts/lib"},
         capture_output=True,
         text=True,
         check=False,
@@ -296,7 +297,7 @@ def test_a_report_says_what_was_missed_and_needs_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "machine", lambda: {"processors": 2})
-    text = drill_report.write(result_of("500"), tmp_path).read_text()
+    text = report.write(result_of("500"), tmp_path).read_text()
     assert "1 requests answered by 500" in text
     assert "1 of 2 cells: it was ended early" in text
     assert json.loads((tmp_path / "drill.json").read_text())["cells"][0]["failed"] == {"500": 1}
@@ -307,10 +308,10 @@ def test_a_report_says_what_was_missed_and_needs_nothing_beside_it(
 def test_a_report_keeps_what_is_not_drilled_again(tmp_path: Path) -> None:
     stock, hardened = result_of("500", layer="stock"), result_of("500")
     now = [Cell("hardened", "cached_db", "redis-kill")]
-    first = drill_report.beside_kept(hardened, tmp_path, now)
+    first = report.beside_kept(hardened, tmp_path, now)
     assert first["cells"] == hardened["cells"]
     page.keep("drill", {**first, "cells": [*first["cells"], *stock["cells"]]}, tmp_path)
-    again = drill_report.beside_kept(result_of(SERVED), tmp_path, now)
+    again = report.beside_kept(result_of(SERVED), tmp_path, now)
     assert again["cells"] == [*result_of(SERVED)["cells"], *stock["cells"]]
     assert again["planned"] == 2
 
@@ -318,19 +319,17 @@ def test_a_report_keeps_what_is_not_drilled_again(tmp_path: Path) -> None:
 def test_the_readme_says_in_one_word_what_became_of_a_cell() -> None:
     result = result_of("500", layer="stock")
     result["cells"] += result_of(SERVED)["cells"]
-    *_, row = drill_report.in_markdown(result)
+    *_, row = report.in_markdown(result)
     assert row == "| redis-kill |  | ok / missed |  |  |  |"
     result["cells"][0]["lost"] = 3
-    *_, row = drill_report.in_markdown(result)
+    *_, row = report.in_markdown(result)
     assert row == "| redis-kill |  | ok / 3 lost |  |  |  |"
 
 
 def test_only_the_hardened_layer_can_miss() -> None:
-    assert drill_report.missed(result_of("500")) == [
-        "cached_db, redis-kill: 1 requests answered by 500"
-    ]
-    assert drill_report.missed(result_of("500", layer="stock")) == []
-    assert drill_report.missed(result_of(SERVED)) == []
+    assert report.missed(result_of("500")) == ["cached_db, redis-kill: 1 requests answered by 500"]
+    assert report.missed(result_of("500", layer="stock")) == []
+    assert report.missed(result_of(SERVED)) == []
 
 
 def test_503_is_for_engines_that_cannot_do_without_the_store() -> None:
@@ -353,9 +352,9 @@ def test_the_readme_lists_every_fault_as_it_is(fault: str) -> None:
 
 
 def test_the_readme_says_what_the_committed_report_says() -> None:
-    folder = ROOT / "deploy" / "reports"
+    folder = page.REPORTS
     result = json.loads((folder / "drill.json").read_text())
-    assert "\n".join(drill_report.in_markdown(result)) in (ROOT / "README.md").read_text()
+    assert "\n".join(report.in_markdown(result)) in (ROOT / "README.md").read_text()
     text = (folder / "drill.html").read_text()
     assert result["date"] in text
     assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from proof.faults import FAULTS, OVERLAY, QUICK, Scene
-from proof.faults.model import Fault
-from proof.faults.upkeep import clearing
-from stack import ENGINES, Stack, StackError, run
+from proof.drill.breaking import BreakableStack
+from proof.drill.faults import FAULTS, OVERLAY, QUICK, Scene
+from proof.drill.faults.model import Fault
+from proof.drill.faults.upkeep import clearing
+from stack import ENGINES, StackError, run
 
 # Asked from where the app asks; "ok", or the kind of error.
 ASK_REDIS = """
@@ -46,8 +47,8 @@ except psycopg.Error as error:
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    stack = Stack("faults", [OVERLAY])
+def stack() -> Iterator[BreakableStack]:
+    stack = BreakableStack("faults", [OVERLAY])
     stack.create()
     stack.switch("cached_db")
     yield stack
@@ -55,12 +56,12 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def tls(stack: Stack) -> ssl.SSLContext:
+def tls(stack: BreakableStack) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(stack.ca_file()))
 
 
 @pytest.fixture
-def scene(stack: Stack) -> Scene:
+def scene(stack: BreakableStack) -> Scene:
     return Scene(stack, "cached_db", "hardened")
 
 
@@ -82,7 +83,7 @@ def lifted(scene: Scene, tls: ssl.SSLContext) -> Iterator[Callable[[Fault], Faul
     assert serves(scene.stack, tls)
 
 
-def serves(stack: Stack, tls: ssl.SSLContext) -> bool:
+def serves(stack: BreakableStack, tls: ssl.SSLContext) -> bool:
     """Return whether the first page comes, within what is promised after a fault."""
 
     def served() -> bool:
@@ -297,7 +298,7 @@ def test_expired_rows_are_cleared(scene: Scene, lifted: Callable[[Fault], Fault]
 class Stumbling:
     """A stack of which the second command fails, and every one after it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: BreakableStack) -> None:
         self.stack = stack
         self.left = 1
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from proof.judge import Terms, Verdict, judge, percentile
-from proof.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
+from proof.drill.judge import Terms, Verdict, judge, percentile
+from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
 
 NOTHING = Terms(unavailable=False, answers=frozenset())
 UNAVAILABLE = replace(NOTHING, unavailable=True)

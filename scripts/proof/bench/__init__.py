@@ -1,0 +1,1 @@
+"""What a session costs, measured side by side."""

@@ -1,0 +1,1 @@
+"""What users lose when something breaks."""

@@ -1,0 +1,147 @@
+"""What happens to Postgres, and to the way there. The users' table is there for every engine."""
+
+import time
+from contextlib import suppress
+
+from proof.drill.faults.model import Fault, Scene
+from stack import CommandError, StackError
+
+HOLDER = "connections"  # the service, and what it calls itself
+OF_THE_APP = "FROM pg_stat_activity WHERE usename = 'app' AND application_name <> 'connections'"
+LEFT = """
+SELECT current_setting('max_connections')::int
+     - current_setting('superuser_reserved_connections')::int - count(*)
+FROM pg_stat_activity WHERE application_name = 'connections'
+"""
+READ_ONLY = "default_transaction_read_only"
+
+
+def back(scene: Scene) -> None:
+    """Have the container run, however it was left."""
+    scene.stack.start("postgres")
+    scene.stack.wait_ready("postgres")
+
+
+def end_connections(scene: Scene) -> None:
+    """End every connection that is not the holder's."""
+    scene.stack.sql(f"SELECT pg_terminate_backend(pid) {OF_THE_APP}")
+
+
+# --- The process ----------------------------------------------------------------------------------
+
+
+def kill(scene: Scene) -> None:
+    scene.stack.kill("postgres")
+
+
+def restart(scene: Scene) -> None:
+    scene.stack.compose("restart", "postgres")
+
+
+def stop(scene: Scene) -> None:
+    scene.stack.signal("postgres", "STOP")
+
+
+def resume(scene: Scene) -> None:
+    scene.stack.start("postgres")
+    scene.stack.signal("postgres", "CONT")
+    scene.stack.wait_ready("postgres")
+
+
+# --- What it refuses ------------------------------------------------------------------------------
+
+
+def use_up(scene: Scene) -> None:
+    """Have somebody else hold every connection that the app's role can have."""
+    scene.stack.compose("up", "--detach", "--no-deps", HOLDER)
+    deadline = time.monotonic() + 30
+    while True:
+        # Whoever is turned away takes one for a moment, also the superuser's.
+        with suppress(CommandError):
+            if int(scene.stack.sql(LEFT)) <= 0:
+                return
+            end_connections(scene)
+        if time.monotonic() > deadline:
+            raise StackError("Postgres still has connections for the app")
+
+
+def let_go(scene: Scene) -> None:
+    scene.stack.compose("rm", "--stop", "--force", HOLDER)
+    back(scene)
+
+
+def refuse_writes(scene: Scene) -> None:
+    scene.stack.sql(f"ALTER SYSTEM SET {READ_ONLY} = on")
+    scene.stack.sql("SELECT pg_reload_conf()")
+    wait_for(scene, "on")
+    end_connections(scene)
+
+
+def accept_writes(scene: Scene) -> None:
+    back(scene)
+    scene.stack.sql(f"ALTER SYSTEM RESET {READ_ONLY}")
+    scene.stack.sql("SELECT pg_reload_conf()")
+    wait_for(scene, "off")
+
+
+def wait_for(scene: Scene, state: str) -> None:
+    """Wait until a new connection is read-only, or not."""
+    deadline = time.monotonic() + 10
+    while scene.stack.sql(f"SHOW {READ_ONLY}") != state:
+        if time.monotonic() > deadline:
+            raise StackError(f"{READ_ONLY} is not {state} after 10 s")
+
+
+# --- The way there --------------------------------------------------------------------------------
+
+
+def cut(scene: Scene) -> None:
+    scene.stack.link("postgres", "down")
+
+
+def join(scene: Scene) -> None:
+    scene.stack.start("postgres")
+    scene.stack.link("postgres", "up")
+    scene.stack.wait_ready("postgres")
+
+
+FAULTS = (
+    Fault(
+        "postgres-kill",
+        "SIGKILL to Postgres; the container's policy starts it again, and it recovers",
+        "postgres",
+        kill,
+        back,
+        hold=0,
+    ),
+    Fault("postgres-restart", "Postgres is restarted", "postgres", restart, back, hold=0),
+    Fault(
+        "postgres-stop",
+        "SIGSTOP to Postgres for 10 s: it accepts connections and answers nothing",
+        "postgres",
+        stop,
+        resume,
+        hold=10,
+    ),
+    Fault(
+        "postgres-connections",
+        "somebody else holds every connection; the app's are ended",
+        "postgres",
+        use_up,
+        let_go,
+    ),
+    Fault(
+        "postgres-read-only",
+        "Postgres refuses writes, as a standby does; the app's connections are ended",
+        "postgres",
+        refuse_writes,
+        accept_writes,
+    ),
+    Fault(
+        "postgres-cut",
+        "Postgres is off the network: packets get lost, and nobody is told",
+        "postgres",
+        cut,
+        join,
+    ),
+)
