@@ -14,7 +14,7 @@ from hardened_sessions.format import codec, django_cache, keys
 from hardened_sessions.format.codec import Serializer, serializer_of
 from hardened_sessions.format.record import Draft, Stored
 from hardened_sessions.format.seal import etag, seal, unseal
-from hardened_sessions.session import HardenedSession
+from hardened_sessions.stored_session import StoredSession
 
 PREFIX = "session:"
 STORE = "redis"
@@ -153,7 +153,7 @@ def milliseconds(draft: Draft) -> int:
     return int(draft.expires * 1000)
 
 
-class SessionStore(HardenedSession):
+class SessionStore(StoredSession):
     """A session in Redis."""
 
     store = "cache"

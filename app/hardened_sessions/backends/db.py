@@ -5,8 +5,8 @@ from django.contrib.sessions.models import Session
 from hardened_sessions.clearing import purge
 from hardened_sessions.format.codec import serializer_of
 from hardened_sessions.format.record import Stored
-from hardened_sessions.session import HardenedSession
 from hardened_sessions.storage.rows import Rows
+from hardened_sessions.stored_session import StoredSession
 
 
 class RowStorage(Rows):
@@ -17,7 +17,7 @@ class RowStorage(Rows):
         return super().fetch(names)
 
 
-class SessionStore(HardenedSession):
+class SessionStore(StoredSession):
     """A session in Django's table."""
 
     store = "db"

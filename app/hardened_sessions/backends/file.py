@@ -24,7 +24,7 @@ from hardened_sessions.format import codec, keys
 from hardened_sessions.format.codec import Serializer, serializer_of
 from hardened_sessions.format.record import Draft, Stored, epoch
 from hardened_sessions.format.seal import seal, unseal
-from hardened_sessions.session import HardenedSession
+from hardened_sessions.stored_session import StoredSession
 
 STORE = "file"
 
@@ -288,7 +288,7 @@ def lock_number(name: str) -> int:
     return int((keys.hashed(name) if keys.is_key(name) else name)[:2], 16) % LOCKS
 
 
-class SessionStore(HardenedSession):
+class SessionStore(StoredSession):
     """A session in a file."""
 
     store = "file"

@@ -6,6 +6,7 @@ reaches back is checked by that row. Two requests of one browser can't be merged
 arrives last wins.
 """
 
+import math
 import secrets
 import time
 from typing import Any
@@ -39,6 +40,10 @@ class SessionStore(HardenedSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
+        self.begin()
+
+    def begin(self) -> None:
+        """Be another session than any so far: the id of an ended one is never used again."""
         self.sid = secrets.token_hex(20)
         self.known_to_browser = False
         self.by_fallback = False
@@ -65,8 +70,8 @@ class SessionStore(HardenedSession):
             self.known_to_browser = True
             self.loaded_who = who(data)
             return data
-        # The next session of this browser is another one.
-        self.__init__(None)  # type: ignore[misc]
+        self._session_key = None
+        self.begin()
         return {}
 
     def authentic(self, value: str | None) -> dict[str, Any] | None:
@@ -144,7 +149,7 @@ class SessionStore(HardenedSession):
         if who(data) != self.loaded_who and SESSION_KEY in data:
             self.epoch = self.asked(lambda: revocations.epoch(data[SESSION_KEY]))
             self.loaded_who = who(data)
-        self.expires = self.draft(data, 0).expires_ceil
+        self.expires = math.ceil(self.expires_at(data))
         value = self.cookie_value(data)
         size = len(settings.SESSION_COOKIE_NAME) + len(value)
         if size > LARGEST_COOKIE:
@@ -220,7 +225,7 @@ class SessionStore(HardenedSession):
             if self.known_to_browser:
                 self.asked(lambda: self.revoke(self.longest_expiry(data)))
         self._session_key = None
-        self._session_cache = {}
+        self._session_cache: Data = {}
         self.modified = True
 
     def revoke(self, expires: float) -> None:
@@ -233,15 +238,14 @@ class SessionStore(HardenedSession):
 
     def longest_expiry(self, data: Data) -> float:
         """Return until when any cookie of this id can be good: another request may send one now."""
-        return max(self.expires, self.draft(data, 0).expires)
+        return max(self.expires, self.expires_at(data))
 
     def flush(self) -> None:
         """End the session and forget its data and id."""
         self.delete()
-        super(HardenedSession, self).clear()
-        self.__init__(None)  # type: ignore[misc]
-        self._session_cache = {}
-        self.accessed = self.modified = self.rotated = True
+        self.clear()
+        self.begin()
+        self.rotated = True
 
     @classmethod
     def clear_expired(cls) -> None:

@@ -19,7 +19,7 @@ from hardened_sessions.backends.file import folder
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.record import Stored, epoch
-from hardened_sessions.session import HardenedSession
+from hardened_sessions.stored_session import StoredSession
 from lab.fingerprint import of_hash
 from lab.layers import Command, Place, backend, stock, store_class
 from lab.layers.commands import IN_REDIS, ROW, SHELL
@@ -63,9 +63,9 @@ def places(backend: SessionBackend, key: str) -> list[Place]:
     return in_redis + row_or_key
 
 
-def engine(backend: SessionBackend) -> HardenedSession:
+def engine(backend: SessionBackend) -> StoredSession:
     """Return an empty session of the backend."""
-    return cast(HardenedSession, store_class(backend)())
+    return cast(StoredSession, store_class(backend)())
 
 
 def ends(stored: Stored) -> datetime:
