@@ -173,6 +173,14 @@ def test_image_has_no_compiler(image):
     assert shell(image, "for name in cc gcc g++ clang; do command -v $name; done || true") == ""
 
 
+@pytest.mark.parametrize("image", IMAGES)
+def test_no_program_of_an_image_built_here_makes_its_caller_another_user(image):
+    labels = json.loads(docker("image", "inspect", IMAGES[image]))[0]["Config"]["Labels"] or {}
+    found = shell(image, "find / -xdev -type f -perm /6000")
+    # A registry's image is as it is: no-new-privileges keeps its bits from counting.
+    assert found == "" or "django-sessions.base-image" not in labels
+
+
 @pytest.mark.parametrize(
     ("image", "ids"), [("nginx", "101:101"), ("postgres", "999:999"), ("redis", "999:999")]
 )
@@ -506,6 +514,31 @@ def test_nginx_finishes_a_response_before_it_stops(nginx):
     assert code == 0
     assert len(response.read()) == 1500
     docker("start", nginx)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "addresses"),
+    [("true", "10.89.0.1 [fd00::1] 127.0.0.11"), ("", "${NGINX_LOCAL_RESOLVERS}")],
+)
+def test_nginx_templates_get_the_containers_resolvers_where_that_is_asked_for(
+    tmp_path, wanted, addresses
+):
+    files = {
+        "resolv.conf": "# the network's own\nsearch example\nnameserver 10.89.0.1\n"
+        "nameserver fd00::1\nnameserver 127.0.0.11\n",
+        "site.conf.template": "resolver ${NGINX_LOCAL_RESOLVERS} valid=1s;\n",
+    }
+    given = folder(tmp_path / "in", files)
+    script = "/docker-entrypoint.sh nginx -v >&2; cat /etc/nginx/conf.d/site.conf"
+    options = [
+        *["--user=101:101", *LOCKED, "--entrypoint=sh", "--env=NGINX_ENTRYPOINT_QUIET_LOGS=1"],
+        *[f"--tmpfs={path}:uid=101,gid=101" for path in NGINX_WRITES],
+        *[f"--volume={given}/resolv.conf:/etc/resolv.conf:ro"],
+        *[f"--volume={given}:/etc/nginx/templates:ro"],
+        f"--env=NGINX_ENTRYPOINT_LOCAL_RESOLVERS={wanted}",
+    ]
+    shown = once("nginx", "-c", script, options=options)
+    assert f"resolver {addresses} valid=1s;" in shown
 
 
 def test_nginx_renders_from_and_to_the_named_folders(tmp_path):
