@@ -10,10 +10,10 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config import gunicorn
-from config.env import SESSION_BACKENDS, load
-from config.logs import logging_config
 from lab.store_calls import CountedConnection
+from session_stack import gunicorn
+from session_stack.env import SESSION_BACKENDS, load
+from session_stack.logs import logging_config
 
 ENV = load()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -29,7 +29,7 @@ USE_I18N = False
 
 # Django's own waits for a hung server without end.
 DATABASE_ENGINES = {
-    "hardened": "engine.postgresql",
+    "hardened": "hardened_sessions.postgresql",
     "stock": "django.db.backends.postgresql",
 }
 # A process keeps one connection for each gunicorn thread; without that, opening connections costs
@@ -56,11 +56,9 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "engine",
+    "session_stack",
     "lab",
     "accounts",
-    "health",
-    "clearsessions",
     # With either layer, so that a change of layers changes no table. Before Django's own sessions:
     # both have a command clearsessions.
     "hardened_sessions",
@@ -112,13 +110,13 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 SESSION_MIDDLEWARE = {
     "hardened": [
-        "engine.outages.DatabaseOutageMiddleware",
+        "hardened_sessions.outages.DatabaseOutageMiddleware",
         "hardened_sessions.middleware.HardenedSessionMiddleware",
     ],
     "stock": ["django.contrib.sessions.middleware.SessionMiddleware"],
 }
 MIDDLEWARE = [
-    "config.logs.RequestIdMiddleware",
+    "session_stack.logs.RequestIdMiddleware",
     "lab.afterwards.AfterwardsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

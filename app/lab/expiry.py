@@ -8,8 +8,8 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from config.env import COOKIE_AGE_MAX_SECONDS
 from lab.cookie import UNTIL_BROWSER_CLOSES
+from session_stack.env import COOKIE_AGE_MAX_SECONDS
 
 CHOICE = "expiry_choice"
 HOUR_SECONDS = 3600

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from config.env import SESSION_BACKENDS, SessionBackend
+from session_stack.env import SESSION_BACKENDS, SessionBackend
 
 RECORDED = Path(__file__).parent / "recorded"
 

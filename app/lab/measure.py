@@ -8,9 +8,9 @@ from statistics import median, quantiles
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
-from config.env import SESSION_BACKENDS, SessionBackend
-from engine.stores import StoreUnavailableError, probe_folder
 from lab.layers import layer, store_class
+from session_stack.env import SESSION_BACKENDS, SessionBackend
+from session_stack.startup.probes import StoreUnavailableError, probe_folder
 
 ROUNDS = 40
 

@@ -1,6 +1,6 @@
 """What no test can measure: where each engine keeps a session, in a few words."""
 
-from config.env import SessionBackend
+from session_stack.env import SessionBackend
 
 WHERE: dict[SessionBackend, str] = {
     "db": "a row in Postgres",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.env import SESSION_BACKENDS, Env, read
+from session_stack.env import SESSION_BACKENDS, Env, read
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -91,7 +91,7 @@ def test_the_stores_memory_settings_fit_their_limits() -> None:
 
 
 def test_connections_suffice_for_every_thread_of_the_largest_stack_that_one_host_runs() -> None:
-    gunicorn = (ROOT / "app/config/gunicorn.py").read_text()
+    gunicorn = (ROOT / "app/session_stack/gunicorn.py").read_text()
     threads = int(re.findall(r"^threads = (\d+)$", gunicorn, re.MULTILINE)[0])
     postgres = (ROOT / "deploy/postgres/postgresql.conf").read_text()
     connections = int(re.findall(r"^max_connections = (\d+)", postgres, re.MULTILINE)[0])

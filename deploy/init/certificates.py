@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import volumes
-from config.env import VariableError, domain
 from refusal import RefusedError
+from session_stack.env import VariableError, domain
 
 GIVEN = Path("/given/certs")
 CHAIN, KEY, AUTHORITY = "fullchain.pem", "privkey.pem", "ca.pem"

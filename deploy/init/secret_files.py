@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 import volumes
-from config.env import (
+from refusal import RefusedError
+from session_stack.env import (
     PASSWORD_MIN_LENGTH,
     SECRET_KEY_MIN_LENGTH,
     VariableError,
@@ -15,7 +16,6 @@ from config.env import (
     file_text,
     secret_of,
 )
-from refusal import RefusedError
 
 GIVEN = Path("/given/secrets")
 

@@ -78,7 +78,7 @@ def test_it_clears_at_start_and_is_healthy_by_its_last_success(
     mark = "/tmp/clearsessions-fresh-until"
     cache_site.execute("clearsessions", "sh", "-c", f"echo $(($(date +%s) - 60)) > {mark}")
     with pytest.raises(CommandError, match="ended with 1"):
-        cache_site.execute("clearsessions", "python", "-m", "clearsessions.health")
+        cache_site.execute("clearsessions", "python", "-m", "session_stack.clearing.health")
     cache_site.compose("restart", "clearsessions")
     cache_site.wait_healthy("clearsessions")
 

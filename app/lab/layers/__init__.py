@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 
-from config.env import SessionBackend
+from session_stack.env import SessionBackend
 
 # Times: a moment in words, seconds from now, or seconds since 1970 of the last change.
 type Shows = Literal["raw", "decoded", "expires", "seconds left", "changed"]

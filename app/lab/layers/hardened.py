@@ -12,7 +12,6 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from config.env import SessionBackend
 from hardened_sessions.backends import signed_cookies
 from hardened_sessions.backends.cache import PREFIX
 from hardened_sessions.backends.file import folder
@@ -23,6 +22,7 @@ from hardened_sessions.stored_session import StoredSession
 from lab.fingerprint import of_hash
 from lab.layers import Command, Place, backend, stock, store_class
 from lab.layers.commands import IN_REDIS, ROW, SHELL
+from session_stack.env import SessionBackend
 
 FETCH = (
     "from importlib import import_module; "

@@ -18,11 +18,11 @@ from django.core.cache import caches
 from django.utils import timezone
 from django_redis import get_redis_connection
 
-from config.env import SessionBackend
 from lab.cookie import SHOWN_CHARACTERS
 from lab.fingerprint import fingerprint
 from lab.layers import Command, Place, backend, store_class
 from lab.layers.commands import IN_REDIS, READ_COOKIE, ROW, SHELL
+from session_stack.env import SessionBackend
 
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 PREFIXES = {"cache": CACHE_PREFIX, "cached_db": CACHED_DB_PREFIX}

@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from config.env import SESSION_BACKENDS
 from lab.chart import bars
 from lab.errors import too_many_requests
 from lab.facts import table
 from lab.layers import backend, layer
 from lab.measure import ROUNDS, BusyError, measure, reachable
 from lab.words import WHERE
+from session_stack.env import SESSION_BACKENDS
 
 
 @never_cache

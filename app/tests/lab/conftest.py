@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.test import Client
 from pytest_django import Settings
 
-from config.env import SESSION_BACKENDS, SessionBackend
+from session_stack.env import SESSION_BACKENDS, SessionBackend
 from tests.lab.visiting import PASSWORD
 from tests.servers import RedisServer
 

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from config.env import SessionBackend
 from lab.cart import QUANTITY_MAX
 from lab.models import Product
+from session_stack.env import SessionBackend
 from tests.lab.visiting import PASSWORD, contents, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db

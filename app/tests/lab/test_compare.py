@@ -8,10 +8,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from config.env import SESSION_BACKENDS, SessionBackend, SessionLayer
 from lab import measure as measuring
 from lab.facts import FACTS, recorded, survivals, table
 from lab.measure import BusyError, measure, reachable
+from session_stack.env import SESSION_BACKENDS, SessionBackend, SessionLayer
 from tests.lab.visiting import stored, text_of
 
 pytestmark = pytest.mark.django_db

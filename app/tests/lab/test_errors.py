@@ -10,7 +10,7 @@ from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config import urls as config_urls
-from config.env import SessionBackend
+from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, key_of, text_of
 
 handler400 = config_urls.handler400

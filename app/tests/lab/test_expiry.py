@@ -10,10 +10,10 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from config.env import COOKIE_AGE_MAX_SECONDS, SESSION_BACKENDS, SessionBackend
 from lab.cookie import UNTIL_BROWSER_CLOSES, attributes
 from lab.layers import store_class
 from lab.witness import COOKIE as WITNESS
+from session_stack.env import COOKIE_AGE_MAX_SECONDS, SESSION_BACKENDS, SessionBackend
 from tests.lab.visiting import STOCK, contents, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ from django.contrib.sessions.models import Session
 from django.core.cache import caches
 from django.test import Client
 
-from config.env import SessionBackend
 from hardened_sessions.format.keys import hashed
 from lab.layers import layer
+from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, contents, key_of, text_of
 
 pytestmark = pytest.mark.django_db

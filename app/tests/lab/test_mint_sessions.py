@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
-from config.env import SESSION_BACKENDS
+from session_stack.env import SESSION_BACKENDS
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from config.env import SessionBackend
 from lab.pages import PAGES
+from session_stack.env import SessionBackend
 from tests.lab.visiting import PASSWORD, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from config.env import SessionBackend
+from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, text_of
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,9 @@ from secrets import token_urlsafe
 import pytest
 from django.test import Client
 
-from config.env import SessionBackend
 from lab.mistake import CODE, attempts, forgotten, marked
 from lab.values import DEPTH, KEY_CHARACTERS, KEYS, VALUE_CHARACTERS
+from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, contents, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db

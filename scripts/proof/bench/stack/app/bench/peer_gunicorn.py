@@ -2,8 +2,8 @@
 
 from math import ceil
 
-from config.env import load
-from config.logs import logging_config
+from session_stack.env import load
+from session_stack.logs import logging_config
 
 _env = load()
 
@@ -14,4 +14,4 @@ forwarded_allow_ips = "*"
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the root filesystem is read-only
 control_socket_disable = True
 logconfig_dict = logging_config(_env.log_level)
-logger_class = "config.logs.GunicornLogger"
+logger_class = "session_stack.logs.GunicornLogger"

@@ -1,0 +1,42 @@
+"""What a page answers while the database is away: the session is not all that is read from it."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+from hardened_sessions import bounds
+from hardened_sessions.clients.database import GONE
+from hardened_sessions.middleware import plain
+from hardened_sessions.postgresql.base import serving
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseOutageMiddleware:
+    """Have the database backend bound every statement of a request, and answer 503 after an outage.
+
+    The backend is `hardened_sessions.postgresql`. Django alone would make a server error of a
+    database that is gone, and of one that hangs a thread that waits for ever.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = serving.set(True)
+        try:
+            return self.get_response(request)
+        finally:
+            serving.reset(token)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer 503 where the error says that the database is away."""
+        if not isinstance(error, OperationalError | InterfaceError):
+            return None
+        state = getattr(error.__cause__, "sqlstate", None)
+        if state is not None and not state.startswith(GONE):
+            return None
+        logger.error("the database is away", extra={"reason": str(error).strip().splitlines()[-1]})
+        return plain(503, "The database is away just now. Please try again.", bounds.RETRY_AFTER)

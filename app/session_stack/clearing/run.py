@@ -1,0 +1,77 @@
+"""One clearing of every store, by one container at a time."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import connection
+
+from hardened_sessions.clearing.purge import Progress
+from session_stack.clearing.stores import NOTHING_TO_CLEAR, STORES, Steps
+
+logger = logging.getLogger("clearsessions")
+
+# The key of the advisory lock: any number that nothing else in this database uses.
+LOCK_KEY = 0x636C656172  # "clear"
+
+SHOW_SECONDS = 10.0  # between two lines of progress
+
+
+class AlreadyRunningError(Exception):
+    """Another container is clearing right now."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Hold the lock; it ends with the connection, so a killed container never keeps it.
+
+    Raises:
+        AlreadyRunningError: when somebody else holds it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_KEY])
+        if cursor.fetchone() != (True,):
+            raise AlreadyRunningError
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
+
+
+def clear_all(max_seconds: float | None = None) -> None:
+    """Clear every store that keeps expired sessions, and say why the others need nothing.
+
+    Args:
+        max_seconds: end after the step in which this time is over; the next run goes on.
+    """
+    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    with one_at_a_time():
+        for store, steps in STORES[settings.ENV.session_layer].items():
+            if not clear(store, steps, deadline):
+                return
+        for store, reason in NOTHING_TO_CLEAR.items():
+            logger.info("nothing to clear", extra={"store": store, "reason": reason})
+
+
+def clear(store: str, steps: Steps, deadline: float | None) -> bool:
+    """Clear one store and log how many sessions went; return whether it came to its end."""
+    started = shown = time.monotonic()
+
+    def log(message: str, progress: Progress) -> None:
+        seconds = round(time.monotonic() - started, 3)
+        known = {"store": store, "removed": progress.removed, "seconds": seconds}
+        logger.info(message, extra={**known, progress.unit: progress.done})
+
+    progress = Progress("step", 0, 0)
+    for progress in steps():
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            log("time is over: the next run goes on from here", progress)
+            return False
+        if now - shown >= SHOW_SECONDS:
+            log("clearing", progress)
+            shown = now
+    log("cleared", progress)
+    return True

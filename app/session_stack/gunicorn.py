@@ -1,0 +1,35 @@
+"""gunicorn's settings; each line differs from the default for the reason beside it."""
+
+from math import ceil
+
+from session_stack.env import load
+from session_stack.logs import logging_config
+
+_env = load()
+
+wsgi_app = "config.wsgi"
+bind = "0.0.0.0:8000"  # nothing publishes the port
+worker_class = "session_stack.worker.Worker"
+# Two at least, so that a recycled worker leaves one that answers.
+workers = max(2, ceil(_env.app_cpus))
+threads = 4
+
+# Longer than nginx keeps an idle upstream connection (60 s): the side that reuses must close first.
+keepalive = 75  # seconds
+timeout = 30  # seconds without a heartbeat; nginx's proxy_read_timeout bounds a request
+graceful_timeout = 25  # seconds; below the service's stop_grace_period
+
+# A worker that leaks is replaced; the jitter keeps workers from being replaced together.
+max_requests = 20_000
+max_requests_jitter = 5_000
+
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats on memory, never on a slow disk
+control_socket_disable = True  # its commands stop and reload workers; nothing here needs them
+
+# Only nginx reaches this port, and it clears or overwrites every header that speaks of a proxy.
+forwarded_allow_ips = "*"
+forwarder_headers = ""  # the default would let a client's SCRIPT_NAME through
+
+accesslog = None  # nginx writes the access log
+logconfig_dict = logging_config(_env.log_level)
+logger_class = "session_stack.logs.GunicornLogger"

@@ -1,0 +1,70 @@
+"""`manage.py clear_expired once|schedule`: clear every store that keeps expired sessions."""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+
+from hardened_sessions.errors import SessionUnavailableError
+from session_stack.clearing.health import mark_success
+from session_stack.clearing.run import AlreadyRunningError, clear_all
+from session_stack.clearing.schedule import GRACE, next_run
+
+logger = logging.getLogger("clearsessions")
+
+RETRY = timedelta(seconds=10)
+
+
+class Command(BaseCommand):
+    help = (
+        "once: clear now; exit status 1 when that fails or another container is clearing. "
+        "schedule: clear now, then whenever CLEARSESSIONS_SCHEDULE says."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("when", choices=["once", "schedule"])
+        parser.add_argument(
+            "--max-seconds",
+            type=float,
+            help="end a run after the step in which this time is over; the next one goes on",
+        )
+
+    def handle(
+        self, *args: Any, when: str, max_seconds: float | None = None, **options: Any
+    ) -> None:
+        if when == "once":
+            if reason := clear(max_seconds):
+                raise CommandError(reason)
+            return
+        while True:
+            reason = clear(max_seconds)
+            due = next_run(
+                datetime.now(UTC),
+                settings.ENV.clearsessions_schedule,
+                settings.ENV.clearsessions_jitter_seconds,
+            )
+            if reason:
+                logger.error("failed: %s", reason)
+                due = min(due, datetime.now(UTC) + RETRY)
+            else:
+                mark_success(due + GRACE)
+                logger.info("waiting", extra={"next": due.isoformat(timespec="seconds")})
+            time.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
+
+
+def clear(max_seconds: float | None) -> str | None:
+    """Clear once; return one line that says why it failed, if it did."""
+    try:
+        clear_all(max_seconds)
+    except AlreadyRunningError:
+        return "another container is clearing; this one did nothing"
+    except (DatabaseError, OSError, SessionUnavailableError) as error:
+        return str(error).strip().splitlines()[-1].strip()
+    finally:
+        connection.close()
+    return None

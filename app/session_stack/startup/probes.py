@@ -1,0 +1,112 @@
+"""The stores that session engines keep sessions in, and how each is asked whether it answers."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from django.conf import settings
+from django.db import OperationalError, connection
+from django_redis import get_redis_connection
+from redis.exceptions import AuthenticationError, RedisError
+
+from hardened_sessions.errors import SessionUnavailableError
+from session_stack.env import SessionBackend, SessionLayer
+
+type Probe = Callable[[], None]
+
+
+class StoreUnavailableError(Exception):
+    """A store that can't be used; the message is one line with the repair, without a secret."""
+
+
+def postgres_reason(error: Exception) -> str:
+    """Return one line that says why Postgres is not to be had, and the repair."""
+    env = settings.ENV
+    server = f"Postgres at {env.database_host}:{env.database_port}"
+    if "password authentication failed" in str(error):
+        return (
+            f"{server} refuses the password of role {env.database_user!r}: "
+            "a changed secret does not change the database; repair: "
+            "docker compose exec postgres /etc/postgresql/roles.sh"
+        )
+    reason = str(error).strip().splitlines()[-1].strip()
+    return f"{server} is not available ({reason}); see: docker compose logs postgres"
+
+
+def probe_postgres() -> None:
+    """Run a statement as the role of this process.
+
+    Raises:
+        StoreUnavailableError: when Postgres does not answer or refuses the role.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (OperationalError, SessionUnavailableError) as error:
+        raise StoreUnavailableError(postgres_reason(error)) from error
+
+
+def probe_redis() -> None:
+    """Ask Redis for an answer as the user of this process.
+
+    Raises:
+        StoreUnavailableError: when Redis does not answer or refuses the user.
+    """
+    env = settings.ENV
+    server = f"Redis at {env.redis_host}:{env.redis_port}"
+    try:
+        get_redis_connection(settings.SESSION_CACHE_ALIAS).ping()
+    except AuthenticationError as error:
+        raise StoreUnavailableError(
+            f"{server} refuses the password of user {env.redis_user!r}: "
+            "Redis reads a changed secret when it starts; repair: docker compose restart redis"
+        ) from error
+    except RedisError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreUnavailableError(
+            f"{server} is not available ({reason}); see: docker compose logs redis"
+        ) from error
+
+
+def probe_folder() -> None:
+    """Write a nameless file to the folder of file sessions.
+
+    Raises:
+        StoreUnavailableError: when that fails.
+    """
+    folder = Path(settings.SESSION_FILE_PATH)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"1")
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"SESSION_FILE_PATH is {folder}, where this process can't write ({error.strerror}); "
+            "it may be a folder that the container's user owns"
+        ) from error
+
+
+# What each backend can't serve a session without.
+PROBES: dict[SessionLayer, dict[SessionBackend, tuple[Probe, ...]]] = {
+    "hardened": {
+        "db": (probe_postgres,),
+        # Without Redis the rows serve.
+        "cached_db": (probe_postgres,),
+        "cache": (probe_redis,),
+        "file": (probe_folder,),
+        # The rows of revoked cookies, and the feed that tells of them.
+        "signed_cookies": (probe_postgres,),
+    },
+    "stock": {
+        "db": (probe_postgres,),
+        # Django's own cached_db answers 500 wherever Redis is away.
+        "cached_db": (probe_postgres, probe_redis),
+        "cache": (probe_redis,),
+        "file": (probe_folder,),
+        "signed_cookies": (),
+    },
+}
+
+
+def needed_probes() -> tuple[Probe, ...]:
+    """Return the probes of the stores that the configured backend can't serve without."""
+    return PROBES[settings.ENV.session_layer][settings.ENV.session_backend]

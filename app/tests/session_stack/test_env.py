@@ -1,0 +1,232 @@
+"""What the environment may say, and what each refusal says back."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from session_stack.env import SESSION_BACKENDS, read
+
+KEY = "k" * 50
+PASSWORD = "p" * 16
+GOOD = {
+    "DOMAIN": "www.example.org",
+    "SESSION_BACKEND": "cached_db",
+    "SECRET_KEY": KEY,
+    "DATABASE_PASSWORD": PASSWORD,
+    "REDIS_PASSWORD": PASSWORD,
+}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(SystemExit) as caught:
+        read(environ)
+    return str(caught.value)
+
+
+def test_a_good_environment_is_read() -> None:
+    env = read(GOOD)
+    assert env.domain == "www.example.org"
+    assert env.session_backend == "cached_db"
+    assert env.session_cookie_age_seconds == 1_209_600
+
+
+@pytest.mark.parametrize(
+    ("port", "origin"),
+    [("443", "https://www.example.org"), ("8443", "https://www.example.org:8443")],
+)
+def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, origin: str) -> None:
+    assert read({**GOOD, "HTTPS_PORT": port}).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("SESSION_BACKEND", "mongodb", "db, cached_db, cache, file, signed_cookies"),
+        ("SESSION_BACKEND", "redis", "db, cached_db, cache, file, signed_cookies"),
+        ("SESSION_LAYER", "soft", "hardened, stock"),
+        ("SESSION_KEYS", "hashed", "hash, read"),
+        ("SESSION_GRACE", "no", "true, false"),
+        ("SESSION_CONFLICTS", "last", "merge, strict"),
+        ("SESSION_OLD_COOKIE_NAME", "session id", "a cookie's name"),
+        ("SESSION_OLD_COOKIE_NAME", "sessionid=", "a cookie's name"),
+        ("HSTS_PRELOAD", "yes", "true, false"),
+        ("HSTS_INCLUDE_SUBDOMAINS", "1", "true, false"),
+        ("HSTS_SECONDS", "-1", "a whole number from 0"),
+        ("HSTS_SECONDS", "²", "a whole number from 0"),
+        ("HTTPS_PORT", "65536", "a whole number from 1 to 65535"),
+        ("HTTPS_PORT", "https", "a whole number from 1 to 65535"),
+        ("SIGN_INS_PER_MINUTE", "0", "a whole number from 1"),
+        ("SESSION_COOKIE_AGE_SECONDS", "59", "a whole number from 60 to 34560000"),
+        ("SESSION_FILE_PATH", "sessions", "an absolute path"),
+        ("CLEARSESSIONS_SCHEDULE", "hourly", "a cron expression of five fields"),
+        ("CLEARSESSIONS_SCHEDULE", "61 * * * *", "a cron expression of five fields"),
+        ("CLEARSESSIONS_SCHEDULE", "0 * * * * *", "a cron expression of five fields"),
+        ("CLEARSESSIONS_JITTER_SECONDS", "1.5", "a whole number from 0 to 3600"),
+        ("APP_CPUS", "0", "processors from 0.1 to 256"),
+        ("APP_CPUS", "NaN", "processors from 0.1 to 256"),
+        ("APP_CPUS", "two", "processors from 0.1 to 256"),
+        ("LOG_LEVEL", "info", "DEBUG, INFO, WARNING, ERROR"),
+        ("DOMAIN", "https://example.org", "one host name"),
+        ("DOMAIN", "*", "one host name"),
+        ("DOMAIN", "192.0.2.7", "one host name"),
+        ("DOMAIN", "Example.org", "one host name"),
+        ("DOMAIN", "a_b.example.org", "one host name"),
+        ("DOMAIN", "example.org.", "one host name"),
+        ("DOMAIN", "example.org evil.example", "one host name"),
+    ],
+)
+def test_a_value_that_may_not_be_is_refused_with_what_it_may_be(
+    name: str, value: str, allowed: str
+) -> None:
+    line = refusal({**GOOD, name: value})
+    assert line.startswith(f"env: {name} is {value!r}; it may be ")
+    assert allowed in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["DOMAIN", "SESSION_BACKEND", "SECRET_KEY", "DATABASE_PASSWORD"])
+@pytest.mark.parametrize("absent", ["unset", "empty"])
+def test_what_has_no_default_is_asked_for(name: str, absent: str) -> None:
+    environ = {**GOOD, name: ""}
+    if absent == "unset":
+        del environ[name]
+    assert refusal(environ) == f"env: {name} is not set"
+
+
+@pytest.mark.parametrize("backend", SESSION_BACKENDS)
+def test_only_a_backend_that_uses_redis_asks_for_its_password(backend: str) -> None:
+    environ = {**GOOD, "SESSION_BACKEND": backend}
+    del environ["REDIS_PASSWORD"]
+    if backend in ("cache", "cached_db"):
+        assert refusal(environ) == "env: REDIS_PASSWORD is not set"
+    else:
+        assert not read(environ).uses_redis
+
+
+def test_every_problem_has_its_own_line() -> None:
+    lines = refusal({**GOOD, "HTTPS_PORT": "x", "LOG_LEVEL": "x"}).splitlines()
+    assert [line.split()[1] for line in lines] == ["HTTPS_PORT", "LOG_LEVEL"]
+
+
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("f" * 50)
+    environ = {**GOOD, "SECRET_KEY_FILE": str(file)}
+    del environ["SECRET_KEY"]
+    assert read(environ).secret_key == "f" * 50
+
+
+def test_a_secret_may_not_come_both_ways(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("f" * 50)
+    line = refusal({**GOOD, "SECRET_KEY_FILE": str(file)})
+    assert line == "env: SECRET_KEY and SECRET_KEY_FILE are both set; keep SECRET_KEY_FILE"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"s3cret-but-short", "has 16 characters; it may have 50 or more"),
+        (b"s3cret" * 9 + b"\n", "ends in a newline; write it with printf %s"),
+        (b"s3cret " * 9, "holds a blank"),
+        (b"s3cret\x00" * 9, "holds a blank or a character that is not printable"),
+        ("s3crét".encode() * 9, "is not ASCII text"),
+        (b"", "has 0 characters"),
+    ],
+)
+def test_a_bad_secret_file_is_named_and_never_shown(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    environ = {**GOOD, "SECRET_KEY_FILE": str(file)}
+    del environ["SECRET_KEY"]
+    line = refusal(environ)
+    assert str(file) in line
+    assert reason in line
+    assert "s3cr" not in line
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [(lambda path: None, "No such file"), (lambda path: path.mkdir(), "Is a directory")],
+)
+def test_an_unreadable_secret_file_is_named(tmp_path: Path, make, reason: str) -> None:
+    path = tmp_path / "key"
+    make(path)
+    assert re.search(
+        rf"env: SECRET_KEY_FILE names {path}, which can't be read: {reason}",
+        refusal(
+            {**{k: v for k, v in GOOD.items() if k != "SECRET_KEY"}, "SECRET_KEY_FILE": str(path)}
+        ),
+    )
+
+
+def test_former_keys_are_read_one_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "fallbacks"
+    file.write_text(f"{'a' * 50}\n{'b' * 50}\n")
+    env = read({**GOOD, "SECRET_KEY_FALLBACKS_FILE": str(file)})
+    assert env.secret_key_fallbacks == ("a" * 50, "b" * 50)
+
+
+def test_a_short_former_key_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "fallbacks"
+    file.write_text(f"{'a' * 50}\nshort\n")
+    assert "in which a line has 5 characters" in refusal(
+        {**GOOD, "SECRET_KEY_FALLBACKS_FILE": str(file)}
+    )
+
+
+def test_the_layer_is_hardened_and_logs_nobody_out_who_came_with_stock() -> None:
+    env = read(GOOD)
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("hardened", "hash", True)
+    assert (env.session_conflicts, env.session_old_cookie_name) == ("merge", None)
+    assert env.session_encryption_keys == ()
+
+
+def test_what_the_layer_may_be_told_is_read() -> None:
+    env = read(
+        {
+            **GOOD,
+            "SESSION_LAYER": "stock",
+            "SESSION_KEYS": "read",
+            "SESSION_GRACE": "false",
+            "SESSION_CONFLICTS": "strict",
+            "SESSION_OLD_COOKIE_NAME": "sessionid",
+        }
+    )
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("stock", "read", False)
+    assert (env.session_conflicts, env.session_old_cookie_name) == ("strict", "sessionid")
+
+
+def test_encryption_keys_are_read_one_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a1' * 32}\n{'B2' * 32}\n")
+    env = read({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)})
+    assert env.session_encryption_keys == ("a1" * 32, "B2" * 32)
+
+
+def test_a_file_without_an_encryption_key_encrypts_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("")
+    assert read({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)}).session_encryption_keys == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["5ec4e7", "5ec4e7" * 11, "5ec4e7-" * 9 + "5", f" {'5ec4e7' * 10}abcd", "5ec4e7é"]
+)
+def test_a_bad_encryption_key_is_named_and_never_shown(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{'a1' * 32}\n{line}\n")
+    said = refusal({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(file)})
+    assert said.startswith(f"env: SESSION_ENCRYPTION_KEY_FILE names {file}, ")
+    assert "is not" in said
+    assert "\n" not in said
+    assert "5ec4e7" not in said
+    assert "a1a1" not in said
+
+
+def test_an_encryption_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    said = refusal({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(tmp_path / "keys")})
+    assert "can't be read: No such file" in said
