@@ -92,8 +92,8 @@ class Stack:
 
     # --- The project ------------------------------------------------------------------------------
 
-    def create(self) -> None:
-        """Copy what the clone holds, without what it ignores, and build the image.
+    def create(self, commit: str | None = None) -> None:
+        """Copy the clone, as it is or as a commit of its history was, and build the image.
 
         Raises:
             StackError: when a project of this name came from somewhere else.
@@ -101,12 +101,32 @@ class Stack:
         self.require_own()
         if self.folder.exists():
             self.destroy()
+        self.copy(commit)
+        self.compose("build", "--quiet")
+
+    def copy(self, commit: str | None = None) -> None:
+        """Make the folder hold what the clone does but for what that ignores, or what a commit did.
+
+        Folders stay: containers may have them mounted.
+
+        Raises:
+            CommandError: when the clone's history lacks the commit.
+        """
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                path.unlink()
+        self.folder.mkdir(exist_ok=True)
+        if commit:
+            archive = self.folder / "archive.tar"
+            run("git", "archive", f"--output={archive}", commit)
+            run("tar", "--extract", f"--file={archive}", cwd=self.folder)
+            archive.unlink()
+            return
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in filter(None, run(*listing).stdout.split("\0")):
             if (ROOT / name).exists():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.folder / name)
-        self.compose("build", "--quiet")
 
     def require_own(self) -> None:
         """Raise StackError where the project's containers belong to another folder."""

@@ -171,16 +171,12 @@ def users(stack: Stack) -> Iterator[Callable[[], tuple[str, str]]]:
     names: list[str] = []
 
     def make() -> tuple[str, str]:
-        names.append(f"user-{time.monotonic_ns()}")
         (app,) = [c for c in stack.containers() if "-app-" in c["Name"] and c["State"]["Running"]][
             :1
         ]
-        service = app["Config"]["Labels"]["com.docker.compose.service"]
-        command = ["python", "manage.py", "demo_user"]
-        output = stack.execute(service, *command, "add", names[-1])
-        password = PASSWORD.search(output)
-        assert password, output
-        return names[-1], password[0]
+        name, password = demo_user(stack, app["Config"]["Labels"]["com.docker.compose.service"])
+        names.append(name)
+        return name, password
 
     yield make
     for name in names:
@@ -191,6 +187,15 @@ def users(stack: Stack) -> Iterator[Callable[[], tuple[str, str]]]:
 def user(users: Callable[[], tuple[str, str]]) -> tuple[str, str]:
     """Return the name and the password of a user who exists for this scenario only."""
     return users()
+
+
+def demo_user(stack: Stack, service: str) -> tuple[str, str]:
+    """Make a user by that service; return the name and the password."""
+    name = f"user-{time.monotonic_ns()}"
+    output = stack.execute(service, "python", "manage.py", "demo_user", "add", name)
+    password = PASSWORD.search(output)
+    assert password, output
+    return name, password[0]
 
 
 def trust(stack: Stack) -> ssl.SSLContext:

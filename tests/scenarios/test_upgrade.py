@@ -1,0 +1,41 @@
+"""A running stack takes the present code, on the volumes that it has: nobody is signed out."""
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Visitor, demo_user, trust
+
+from stack import Stack
+
+# Before what serves any project moved out of the apps `config`, `engine`, `health` and
+# `clearsessions`.
+FORMER = "bfeb7cf"
+
+
+@pytest.fixture
+def former() -> Iterator[Stack]:
+    stack = Stack("upgrade")
+    stack.create(FORMER)
+    yield stack
+    stack.destroy()
+
+
+def test_a_running_stack_is_upgraded_and_visitors_stay_signed_in(former: Stack) -> None:
+    former.up("cached_db")
+    visitor, gone = Visitor(former, trust(former)), Visitor(former, trust(former))
+    with visitor.http, gone.http:
+        for one in (visitor, gone):
+            one.sign_in(*demo_user(former, "app-cached_db"))
+            assert one.visit() == 1
+        cookie, ended = visitor.cookie, gone.cookie
+        gone.sign_out()
+        in_force = former.sql("SELECT backend, since FROM engine_engineinforce")
+        former.copy()
+        former.up("cached_db", "--build")
+        assert visitor.signed_in()
+        assert (visitor.visit(), visitor.cookie) == (2, cookie)
+        gone.cookie = ended
+        assert not gone.signed_in()
+        visitor.sign_out()
+        assert not visitor.signed_in()
+        assert former.sql("SELECT backend, since FROM engine_engineinforce") == in_force
