@@ -3,14 +3,16 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from proof.bench import cgroups, goals, load, report, rounds, trips
-from proof.bench.__main__ import QUICK, plan_of, surprises
+from proof.bench import cgroups, goals, load, rounds, trips
+from proof.bench.__main__ import QUICK, main, options, plan_of, surprises
 from proof.bench.variants import LEVERS, VARIANTS, VariantStack
+from proof.report import page
 from proof.report.page import REPORTS
 from proof.seed import mint
 from stack import ROOT, StackError
@@ -108,21 +110,24 @@ def test_other_round_trips_than_stated_are_noticed(
     assert bool(surprises(result)) is differs
 
 
-def test_the_committed_report_is_made_of_its_numbers() -> None:
-    folder = REPORTS
-    result = json.loads((folder / "bench.json").read_text())
+def test_the_committed_numbers_make_a_page_that_needs_nothing_beside_it(tmp_path: Path) -> None:
+    shutil.copy(REPORTS / "bench.json", tmp_path)
+    assert main(["--render", "--output", str(tmp_path)]) == 0
+    result, text = page.kept("bench", tmp_path), (tmp_path / "bench.html").read_text()
     assert [goal["what"] for goal in result["goals"]] == [goal.what for goal in goals.goals(result)]
-    text = (folder / "bench.html").read_text()
+    assert list(result["levers"]) == ["hardened", *LEVERS]
+    assert all(f"<td>{name}</td>" in text for name in LEVERS)
     assert result["date"] in text
+    assert (tmp_path / "bench.svg").exists()
     # Nothing that a browser would fetch: no script, image, style sheet or font from anywhere.
     assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
 
 
-def test_the_committed_report_has_every_default_that_the_stack_changes() -> None:
-    folder = REPORTS
-    found = json.loads((folder / "bench.json").read_text())["levers"]
-    assert list(found) == ["hardened", *LEVERS]
-    assert "\n".join(report.levers_section(found)) in (folder / "bench.html").read_text()
+def test_a_page_of_numbers_that_are_not_there_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--render", "--output", str(tmp_path)]) == 1
+    assert re.fullmatch(r"there is no \S+/bench.json; measure first.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, *LEVERS])
@@ -137,9 +142,9 @@ def test_what_stands_side_by_side_has_settings(name: str) -> None:
 def test_defaults_are_put_back_where_a_database_keeps_the_sessions(
     engine: str, levers: bool
 ) -> None:
-    plan, _ = plan_of(["--engine", engine])
+    plan = plan_of(options(["--engine", engine]))
     assert bool(plan.levers) is levers
-    assert not plan_of(["--engine", engine, "--against", "stock"])[0].levers
+    assert not plan_of(options(["--engine", engine, "--against", "stock"])).levers
 
 
 def test_equal_cookies_are_as_many_sessions_as_were_asked_for() -> None:
@@ -168,20 +173,14 @@ def test_an_unknown_engine_is_refused_in_one_line() -> None:
 
 
 def test_one_engine_leaves_out_what_other_engines_need() -> None:
-    plan, _ = plan_of(["--quick", "--engine", "file"])
+    plan = plan_of(options(["--quick", "--engine", "file"]))
     assert plan.engines == ("file",)
     assert plan.rows == 0
     assert plan.variants == QUICK.variants
 
 
-def test_the_session_layers_readme_says_what_the_report_says() -> None:
-    result = json.loads((REPORTS / "bench.json").read_text())
-    readme = (ROOT / "app" / "hardened_sessions" / "README.md").read_text()
-    assert result["goals"]
-    for goal in result["goals"]:
-        assert f"| {goal['what']} | {goal['value']:.2f} |" in readme
-
-
-def test_the_readme_says_what_the_report_says() -> None:
-    result = json.loads((REPORTS / "bench.json").read_text())
-    assert "\n".join(report.summary(result)) in (ROOT / "README.md").read_text()
+def test_numbers_are_kept_with_six_digits_and_on_few_lines(tmp_path: Path) -> None:
+    given = {"ratio": 2 / 3, "counts": list(range(60)), "cells": [{"name": "a" * 200}, {}]}
+    page.keep("bench", given, tmp_path)
+    assert page.kept("bench", tmp_path) == {**given, "ratio": 0.666667}
+    assert (tmp_path / "bench.json").read_text().count("\n") == 10

@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from proof import documents
 from proof.drill import cells, clients, report
-from proof.drill.__main__ import cells_of, options
+from proof.drill.__main__ import cells_of, main, options
 from proof.drill.cells import Cell, interrupted, one_line, time_left
 from proof.drill.clients import SESSION_COOKIE, USER, Browser
 from proof.drill.faults import FAULTS, QUICK
@@ -22,10 +23,7 @@ from proof.drill.judge import judge
 from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
 from proof.drill.stage import made
 from proof.report import page
-from stack import ENGINES, ROOT, CommandError, StackError
-
-README = (page.REPORTS / "README.md").read_text()
-
+from stack import ENGINES, ROOT, CommandError, StackError, run
 
 # --- The command line -----------------------------------------------------------------------------
 
@@ -297,7 +295,9 @@ def test_a_report_says_what_was_missed_and_needs_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "machine", lambda: {"processors": 2})
-    text = report.write(result_of("500"), tmp_path).read_text()
+    report.keep(result_of("500"), tmp_path)
+    assert main(["--render", "--output", str(tmp_path)]) == 0
+    text = (tmp_path / "drill.html").read_text()
     assert "1 requests answered by 500" in text
     assert "1 of 2 cells: it was ended early" in text
     assert json.loads((tmp_path / "drill.json").read_text())["cells"][0]["failed"] == {"500": 1}
@@ -312,7 +312,7 @@ def test_a_report_keeps_what_is_not_drilled_again(tmp_path: Path) -> None:
     assert first["cells"] == hardened["cells"]
     page.keep("drill", {**first, "cells": [*first["cells"], *stock["cells"]]}, tmp_path)
     again = report.beside_kept(result_of(SERVED), tmp_path, now)
-    assert again["cells"] == [*result_of(SERVED)["cells"], *stock["cells"]]
+    assert again["cells"] == [*result_of(SERVED)["cells"], *page.rounded(stock["cells"])]
     assert again["planned"] == 2
 
 
@@ -346,15 +346,36 @@ def test_a_save_may_find_its_session_gone_only_where_sessions_may_be_gone() -> N
     assert "400" not in Cell("hardened", "cached_db", "redis-flush").terms().answers
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_the_readme_lists_every_fault_as_it_is(fault: str) -> None:
-    assert f"| `{fault}` | {FAULTS[fault].what} |" in README
-
-
-def test_the_readme_says_what_the_committed_report_says() -> None:
-    folder = page.REPORTS
-    result = json.loads((folder / "drill.json").read_text())
-    assert "\n".join(report.in_markdown(result)) in (ROOT / "README.md").read_text()
-    text = (folder / "drill.html").read_text()
+def test_the_committed_cells_make_a_page(tmp_path: Path) -> None:
+    result = page.kept("drill", page.REPORTS)
+    assert len(result["cells"]) == result["planned"]
+    cells = [cell for cell in result["cells"] if cell["fault"] == report.SHOWN[0]]
+    page.keep("drill", {**result, "cells": cells}, tmp_path)  # to draw all takes half a minute
+    text = report.render(tmp_path).read_text()
     assert result["date"] in text
-    assert not re.search(r"<(script|img|link|iframe)|@import|src=|url\((?!#)", text)
+    assert all(text.count(f"<td>{cell['engine']},<br>{cell['layer']}</td>") for cell in cells)
+    assert (tmp_path / "drill.svg").exists()
+
+
+# --- The documents --------------------------------------------------------------------------------
+
+
+def test_the_documents_show_every_table_as_it_is() -> None:
+    tables, texts = documents.tables(), [path.read_text() for path in documents.documents()]
+    shown = [found["name"] for text in texts for found in documents.BLOCK.finditer(text)]
+    assert sorted(shown) == sorted(tables)
+    assert [documents.filled(text, tables) for text in texts] == texts
+
+
+def test_a_table_is_written_between_its_marks_alone() -> None:
+    text = "a\n<!-- begin one: by hand -->\nold\n<!-- end one -->\nb\n"
+    assert documents.filled(text, {"one": "new"}) == text.replace("old", "new")
+    empty = text.replace("old\n", "")
+    assert documents.filled(empty, {"one": "new"}) == text.replace("old", "new")
+
+
+def test_reports_in_git_are_small() -> None:
+    tracked = run("git", "ls-files", "scripts/proof/report").stdout.split()
+    reports = [ROOT / name for name in tracked if name.endswith((".json", ".svg", ".html"))]
+    assert {path.suffix for path in reports} == {".json", ".svg"}
+    assert sum(path.stat().st_size for path in reports) < 400_000

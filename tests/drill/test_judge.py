@@ -228,5 +228,8 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 
 def test_answers_over_time_are_counted_by_outcome() -> None:
     verdict = judged(at(103.1, "503", retry_after=True), terms=UNAVAILABLE)
-    assert verdict.over_time[6] == {SERVED: 5, "503 with Retry-After": 1}
-    assert sum(sum(bucket.values()) for bucket in verdict.over_time) == verdict.requests
+    assert {kind: numbers[6] for kind, numbers in verdict.over_time.items()} == {
+        SERVED: 5,
+        "503 with Retry-After": 1,
+    }
+    assert sum(map(sum, verdict.over_time.values())) == verdict.requests

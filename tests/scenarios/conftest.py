@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from proof import documents
 from stack import ENGINES, ROOT, Stack
 
 VISITS = re.compile(r'data-visits="(\d+)"')
@@ -33,8 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record",
         action="store_true",
-        help="write what is found into app/lab, in place of comparing",
+        help="write what is found into app/lab and the documents, in place of comparing",
     )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--record"):
+        documents.write()
 
 
 class Visitor:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from proof import documents
 from proof.bench import report
 from proof.bench.goals import goals
 from proof.bench.plan import Plan, carry_out
@@ -49,14 +50,19 @@ QUICK = Plan(
 )
 
 
-def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
-    """Return what the command line asks for, and the folder for the report."""
+def options(arguments: list[str]) -> argparse.Namespace:
+    """Return what the command line says."""
     parser = argparse.ArgumentParser(prog="scripts/bench", add_help=False, allow_abbrev=False)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--engine", choices=[*ENGINES, "all"])
     parser.add_argument("--against", choices=[name for name in VARIANTS if name != "hardened"])
-    parser.add_argument("--output", type=Path, default=LATEST)
-    given = parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--render", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def plan_of(given: argparse.Namespace) -> Plan:
+    """Return what is to be measured."""
     plan = QUICK if given.quick else FULL
     if given.engine:
         engines = FULL.engines if given.engine == "all" else (given.engine,)
@@ -72,7 +78,7 @@ def plan_of(arguments: list[str]) -> tuple[Plan, Path]:
         plan = replace(
             plan, peer_engines=plan.engines, variants=("hardened", given.against), levers=()
         )
-    return plan, given.output
+    return plan
 
 
 def surprises(result: dict[str, Any]) -> list[str]:
@@ -88,12 +94,15 @@ def surprises(result: dict[str, Any]) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Return the exit status: 1 where round trips differ from what is stated, or it can't run."""
-    plan, folder = plan_of(arguments)
+    given = options(arguments)
+    if given.render:
+        return documents.render(report.render, given.output)
+    plan, folder = plan_of(given), given.output or LATEST
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     result: dict[str, Any] = {}
     try:
         for result in carry_out(plan):
-            path = report.write(result, folder)
+            path = report.keep(result, folder)
     except StackError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -19,7 +19,7 @@ VERDICT = {True: "<span class=met>met</span>", False: "<span class=missed>missed
 SHOWN = "cached_db"
 
 
-def write(result: dict[str, Any], folder: Path) -> Path:
+def keep(result: dict[str, Any], folder: Path) -> Path:
     """Write all files; return the HTML one."""
     result = {
         **page.made_now(),
@@ -29,10 +29,16 @@ def write(result: dict[str, Any], folder: Path) -> Path:
         ],
         **result,
     }
-    path = page.write("bench", result, html_of(result), folder)
+    page.keep("bench", result, folder)
+    return render(folder)
+
+
+def render(folder: Path) -> Path:
+    """Make the page and the chart of the JSON file; return the page."""
+    result = page.kept("bench", folder)
     if SHOWN in result["engines"]:
         (folder / "bench.svg").write_text(chart(SHOWN, result["engines"][SHOWN]))
-    return path
+    return page.write("bench", html_of(result), folder)
 
 
 def summary(result: dict[str, Any]) -> Iterator[str]:
@@ -43,6 +49,15 @@ def summary(result: dict[str, Any]) -> Iterator[str]:
         for name, views in found["requests"].items():
             cpu = " | ".join(f"{views[view]['cpu_total']:,.0f}" for view in VIEWS)
             yield f"| {engine}, {name} | {cpu} | {views['write']['p99_ms']:.0f} |"
+
+
+def goals_in_markdown(result: dict[str, Any]) -> Iterator[str]:
+    """Yield what was measured beside what was wanted, a line of Markdown each."""
+    yield "| | Measured | Wanted |"
+    yield "|---|--:|--:|"
+    for goal in goals(result):
+        sign = "≥" if goal.at_least else "≤"
+        yield f"| {goal.what} | {goal.value:.2f} | {sign} {goal.bound:g} |"
 
 
 def html_of(result: dict[str, Any]) -> Iterator[str]:
@@ -115,7 +130,7 @@ def engine_section(engine: str, found: dict[str, Any]) -> Iterator[str]:
                 f"{at['p50_ms']:.1f}",
                 f"{at['p99_ms']:.1f}",
                 f"{at['foreign']:.0%}",
-                f"{at['noisy']} of {len(at['samples'])}, {at['repeated']} repeated",
+                f"{at['noisy']} of {at['samples']}, {at['repeated']} repeated",
             )
             for view in VIEWS
             for name, views in requests.items()

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from proof import documents
 from proof.drill import report
 from proof.drill.cells import LAYERS, Cell, carry_out, one_line
 from proof.drill.faults import FAULTS, QUICK
@@ -29,7 +30,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--fault", choices=[*FAULTS, "all"])
     parser.add_argument("--clients", type=number_of_clients, default=20, metavar="N")
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--output", type=Path, default=LATEST)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--render", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -68,6 +70,9 @@ def cells_of(given: argparse.Namespace) -> list[Cell]:
 def main(arguments: list[str]) -> int:
     """Return the exit status: 1 where the hardened layer missed its goal, or it can't run."""
     given = options(arguments)
+    if given.render:
+        return documents.render(report.render, given.output)
+    folder = given.output or LATEST
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     result: dict[str, Any] = {"cells": []}
     status = 0
@@ -75,8 +80,8 @@ def main(arguments: list[str]) -> int:
         cells = cells_of(given)
         for found in carry_out(cells, given.clients):
             kept = given.keep
-            result = report.beside_kept(found, given.output, cells) if kept else found
-            report.keep(result, given.output)
+            result = report.beside_kept(found, folder, cells) if kept else found
+            report.keep(result, folder)
     except StackError as error:
         print(f"drill: {one_line(error)}", file=sys.stderr)
         status = 1
@@ -84,7 +89,7 @@ def main(arguments: list[str]) -> int:
         print("drill: interrupted; all that it started is removed", file=sys.stderr)
         status = 130
     if result["cells"]:
-        say(f"report: {report.write(result, given.output)}")
+        say(f"report: {report.render(folder)}")
     lines = report.missed(result)
     for line in lines:
         print(f"drill: {line}", file=sys.stderr)

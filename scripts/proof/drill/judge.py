@@ -47,7 +47,7 @@ class Verdict:
     detect: float | None = None  # from the fault to the first failed answer
     recover: float | None = None  # from its end to the last one; None where it did not end
     latencies: dict[str, dict[str, float]] = field(default_factory=dict)
-    over_time: list[dict[str, int]] = field(default_factory=list)  # outcomes in each bucket
+    over_time: dict[str, list[int]] = field(default_factory=dict)  # by outcome, in each bucket
     misses: list[str] = field(default_factory=list)
     busy: bool = False  # whether others had the machine
     in_doubt: bool = False  # whether they may have been the cause of all that was missed
@@ -189,10 +189,13 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[max(0, ceil(share * len(values)) - 1)]
 
 
-def over_time(ledger: Ledger) -> list[dict[str, int]]:
-    """Return how many answers of each outcome came in each bucket from the beginning on."""
+def over_time(ledger: Ledger) -> dict[str, list[int]]:
+    """Return how many answers of each outcome came in each bucket; the good ones stand first."""
     length = max((answer.ended for answer in ledger.answers), default=ledger.began) - ledger.began
-    buckets: list[Counter[str]] = [Counter() for _ in range(int(length / BUCKET_SECONDS) + 1)]
+    number = int(length / BUCKET_SECONDS) + 1
+    outcomes = Counter(map(name_of, ledger.answers))
+    kinds = [SERVED, *(kind for kind, _ in outcomes.most_common() if kind != SERVED)]
+    found = {kind: [0] * number for kind in kinds}
     for answer in ledger.answers:
-        buckets[int((answer.ended - ledger.began) / BUCKET_SECONDS)][name_of(answer)] += 1
-    return [dict(bucket) for bucket in buckets]
+        found[name_of(answer)][int((answer.ended - ledger.began) / BUCKET_SECONDS)] += 1
+    return found

@@ -1,7 +1,6 @@
 """What the drills found, as one page and as JSON."""
 
 import html
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 from proof.drill.cells import LAYERS, Cell
 from proof.drill.faults import FAULTS
 from proof.drill.judge import BUCKET_SECONDS
-from proof.drill.ledger import SERVED
 from proof.report import charts, page
 from proof.report.page import table
 from stack import ENGINES
@@ -37,8 +35,8 @@ def keep(result: Found, folder: Path) -> None:
 
 def beside_kept(result: Found, folder: Path, cells: Sequence[Cell]) -> Found:
     """Return a result beside those cells of the report that is there which are not drilled now."""
-    path = folder / "drill.json"
-    former: Found = json.loads(path.read_text()) if path.exists() else {"cells": []}
+    here = (folder / "drill.json").exists()
+    former: Found = page.kept("drill", folder) if here else {"cells": []}
     kept = [
         one
         for one in former["cells"]
@@ -54,14 +52,14 @@ def beside_kept(result: Found, folder: Path, cells: Sequence[Cell]) -> Found:
     }
 
 
-def write(result: Found, folder: Path) -> Path:
-    """Write all files; return the HTML one."""
-    result = {**page.made_now(), **result}
+def render(folder: Path) -> Path:
+    """Make the page and the chart of the JSON file; return the page."""
+    result = page.kept("drill", folder)
     fault, engine = SHOWN
     shown = [cell for cell in result["cells"] if (cell["fault"], cell["engine"]) == SHOWN]
     if drawing := chart(fault, engine, shown):
         (folder / "drill.svg").write_text(drawing)
-    return page.write("drill", result, html_of(result), folder)
+    return page.write("drill", html_of(result), folder)
 
 
 def in_markdown(result: Found) -> Iterator[str]:
@@ -79,6 +77,17 @@ def in_markdown(result: Found) -> Iterator[str]:
             for engine in ENGINES
         )
         yield f"| {fault} | {' | '.join(found)} |"
+
+
+def faults_in_markdown() -> Iterator[str]:
+    """Yield every fault, what is done, to which engines, and what they may lose: Markdown."""
+    yield "| Fault | What is done | Engines | What may be lost |"
+    yield "|---|---|---|---|"
+    for fault in FAULTS.values():
+        of_all = set(fault.engines) == set(ENGINES)
+        engines = "all" if of_all else ", ".join(f"`{engine}`" for engine in fault.engines)
+        lost = "; ".join(f"`{engine}`: {why}" for engine, why in fault.loses.items())
+        yield f"| `{fault.name}` | {fault.what} | {engines} | {lost} |"
 
 
 def in_words(cell: Found) -> str:
@@ -186,15 +195,9 @@ def chart(fault: str, engine: str, cells: list[Found]) -> str:
     return charts.answers_over_time(
         f"{fault}, {engine}; grey: until the fault was lifted",
         BUCKET_SECONDS,
-        {cell["layer"]: kinds_over_time(cell) for cell in drawn},
+        {cell["layer"]: cell["over_time"] for cell in drawn},
         {cell["layer"]: (cell["injected"], cell["lifted"]) for cell in drawn},
     )
-
-
-def kinds_over_time(cell: Found) -> dict[str, list[int]]:
-    """Return the numbers of each kind of answer, the good ones first."""
-    kinds = [SERVED, *cell["failed"]]
-    return {kind: [bucket.get(kind, 0) for bucket in cell["over_time"]] for kind in kinds}
 
 
 def row(cell: Found) -> Iterator[str]:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stack import ROOT, run
+from stack import ROOT, StackError, run
 
 Cells = Iterable[object]
 
 REPORTS = ROOT / "scripts" / "proof" / "report"
 LATEST = REPORTS / "latest"  # git ignores it
+LINE = 200  # characters of a report's JSON
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
@@ -71,12 +72,53 @@ def table(head: Cells, rows: Iterable[Cells]) -> Iterator[str]:
 def keep(name: str, result: dict[str, Any], folder: Path) -> None:
     """Write `name`.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(in_lines(rounded(result)) + "\n")
 
 
-def write(name: str, result: dict[str, Any], page: Iterable[str], folder: Path) -> Path:
-    """Write `name`.json and `name`.html; return the latter."""
-    keep(name, result, folder)
+def kept(name: str, folder: Path) -> dict[str, Any]:
+    """Return what `name`.json holds.
+
+    Raises:
+        StackError: when there is none.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise StackError(f"there is no {path}; measure first, or name its folder by --output")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def rounded(value: Any) -> Any:
+    """Return a value with six digits of each fraction: more than any clock here is good for."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: rounded(held) for name, held in value.items()}
+    return [rounded(held) for held in value] if isinstance(value, list) else value
+
+
+def in_lines(value: Any, indent: str = "") -> str:
+    """Return JSON that is small, and of which a diff is readable.
+
+    On one line stands what fits there, and each list of bare values.
+    """
+    line = json.dumps(value)
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    bare = not any(isinstance(one, dict | list) for one in held)
+    if len(indent + line) <= LINE or (bare and not isinstance(value, dict)):
+        return line
+    deeper = f"{indent} "
+    if isinstance(value, dict):
+        lines = [f"{json.dumps(name)}: {in_lines(one, deeper)}" for name, one in value.items()]
+        first, last = "{}"
+    else:
+        lines = [in_lines(one, deeper) for one in value]
+        first, last = "[]"
+    return f"{first}\n{deeper}" + f",\n{deeper}".join(lines) + f"\n{indent}{last}"
+
+
+def write(name: str, page: Iterable[str], folder: Path) -> Path:
+    """Write `name`.html and return its path."""
     path = folder / f"{name}.html"
     path.write_text("\n".join(page) + "\n")
     return path
