@@ -118,11 +118,13 @@ SESSION_MIDDLEWARE = {
 MIDDLEWARE = [
     "session_stack.logs.RequestIdMiddleware",
     "lab.afterwards.AfterwardsMiddleware",
+    "session_stack.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "lab.browser_close.BrowserCloseMiddleware",
     *SESSION_MIDDLEWARE[ENV.session_layer],
+    "session_stack.cross_site.CrossSiteMiddleware",
     "lab.session_trace.SessionTraceMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -36,6 +36,10 @@ HEADERS = {
         "A page that opens this one gets no handle on its window.",
         "Other sites that steer or spy on a window of this one.",
     ),
+    "Cross-Origin-Resource-Policy": Reason(
+        "Pages of other sites get no bytes of this one: no picture, no script, no style.",
+        "Spectre: another site that loads an answer into its own process and reads it there.",
+    ),
     "Cache-Control": Reason(
         "Nobody keeps this answer: it belongs to one session.",
         "One visitor’s page, served to the next one by a shared cache.",

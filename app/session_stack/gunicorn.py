@@ -30,6 +30,11 @@ control_socket_disable = True  # its commands stop and reload workers; nothing h
 forwarded_allow_ips = "*"
 forwarder_headers = ""  # the default would let a client's SCRIPT_NAME through
 
+# nginx limits what a request may be, and has a page that says so; what it lets through is taken.
+limit_request_line = 0  # no limit
+limit_request_field_size = 40_960  # bytes: all of nginx's large_client_header_buffers
+limit_request_fields = 120  # nginx's max_headers, and those that it adds
+
 accesslog = None  # nginx writes the access log
 logconfig_dict = logging_config(_env.log_level)
 logger_class = "session_stack.logs.GunicornLogger"

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from gunicorn.glogging import Logger  # type: ignore[import-untyped] # it has no types
 from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
 
 from session_stack.env import LogLevel
 
@@ -16,6 +17,11 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 # nginx sends 32 hexadecimal digits; anything else could forge a line or fill the log.
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+
+# Both hold the tokens of password resets, sign-ins and other sites: Django names the referrer that
+# it refuses, gunicorn the whole line that it can't read.
+QUERY = re.compile(r"\?\S+")
+REFERRER = re.compile(r"(https?://[^/\s]+)\S*")
 
 
 class RequestIdMiddleware:
@@ -40,6 +46,19 @@ class RequestIdFilter(logging.Filter):
         return True
 
 
+class Formatter(JsonFormatter):
+    """Write JSON without the query strings of addresses, nor the paths of other sites'."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Cut them from every text of the line, a traceback included."""
+        served = str(log_data.get("logger")).startswith(("django.", "gunicorn."))
+        for name, value in log_data.items():
+            if isinstance(value, str):
+                cut = REFERRER.sub(r"\1/...", value) if served else value
+                log_data[name] = QUERY.sub("?...", cut)
+        return super().process_log_record(log_data)
+
+
 def logging_config(level: LogLevel) -> dict[str, Any]:
     """Return the `dictConfig` that Django and gunicorn share."""
     return {
@@ -48,7 +67,7 @@ def logging_config(level: LogLevel) -> dict[str, Any]:
         "filters": {"request_id": {"()": RequestIdFilter}},
         "formatters": {
             "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
+                "()": Formatter,
                 "fmt": "{asctime}{levelname}{name}{message}{request_id}",
                 "style": "{",
                 "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},

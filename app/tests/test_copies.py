@@ -97,3 +97,17 @@ def test_connections_suffice_for_every_thread_of_the_largest_stack_that_one_host
     connections = int(re.findall(r"^max_connections = (\d+)", postgres, re.MULTILINE)[0])
     # Four replicas of two workers, and ten for migrate, clearsessions and looking in.
     assert 4 * 2 * threads + 10 <= connections
+
+
+def test_gunicorn_takes_every_header_that_nginx_lets_through() -> None:
+    gunicorn = (ROOT / "app/session_stack/gunicorn.py").read_text().replace("_", "")
+    limits = (ROOT / "nginx/snippets/limits.conf").read_text()
+    proxy = (ROOT / "nginx/snippets/proxy.conf").read_text()
+    buffers = re.search(r"^large_client_header_buffers (\d+) (\d+)k;", limits, re.MULTILINE)
+    headers = re.search(r"^max_headers (\d+);", limits, re.MULTILINE)
+    assert buffers
+    assert headers
+    sizes = dict(re.findall(r"^(limit[a-z]+) = (\d+)", gunicorn, re.MULTILINE))
+    assert int(sizes["limitrequestfieldsize"]) == int(buffers[1]) * int(buffers[2]) * 1024
+    added = re.findall(r"^proxy_set_header +\S+ +[^\s\"]", proxy, re.MULTILINE)
+    assert int(sizes["limitrequestfields"]) >= int(headers[1]) + len(added)

@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -29,6 +30,29 @@ def ask(stack: Stack, request: bytes, *, sni: str = "localhost", plain: bool = F
         response.begin()
         head = f"{response.status} {response.getheader('Location', '')}\n".encode()
         return head + response.read()
+
+
+def answer_to(stack: Stack, request: bytes, *, plain: bool = False, tls: bool = True) -> list[str]:
+    """Send raw bytes over HTTP/1.1 to a port; return the answer's status, head and body."""
+    port = int(stack.settings["HTTP_PORT" if plain else "HTTPS_PORT"])
+    with ExitStack() as open_sockets:
+        talk = open_sockets.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+        if tls and not plain:
+            tls_socket = trust(stack).wrap_socket(talk, server_hostname="localhost")
+            talk = open_sockets.enter_context(tls_socket)
+        talk.sendall(request)
+        answer = b"".join(iter(lambda: talk.recv(65536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    return [head.split(" ")[1], head, body]
+
+
+def silent(stack: Stack, told: str, *services: str) -> bool:
+    """Wait for a log line with that text; return whether no log holds a query or a referrer."""
+    assert eventually(lambda: told in stack.logs("nginx")), told
+    return not any("s3cret" in stack.logs(name) for name in ("nginx", *services))
+
+
+TOLD = {"Referer": "https://elsewhere.example/reset/s3cret-path?r=s3cret-referrer"}
 
 
 def get(path: str = "/", host: str = "localhost", *headers: str) -> bytes:
@@ -71,6 +95,86 @@ def test_the_plain_port_redirects_with_path_and_query(cache_site: Stack) -> None
     assert answer.status_code == 308
     assert answer.headers["Location"] == f"{cache_site.url}/a%20b/c?next=%2Fx&empty="
     assert "Set-Cookie" not in answer.headers
+
+
+def test_no_redirect_names_the_port_inside_the_container(
+    cache_site: Stack, visitor: Visitor
+) -> None:
+    rendered = cache_site.execute("nginx", "cat", "/etc/nginx/conf.d/site.conf")
+    located = re.findall(r"location (?:= |\^~ )?(/[^ ]+/) {", rendered)
+    assert "/accounts/login/" in located
+    for path in {*located, "/accounts/", "/cart/", "/accounts/password/"}:
+        bare = path.rstrip("/")
+        answer = visitor.http.get(f"{bare}?next=%2Fx")
+        there = urljoin(f"{cache_site.url}/", answer.headers.get("Location", "/"))
+        assert there.startswith(f"{cache_site.url}/"), (bare, there)
+        if answer.status_code == 301:
+            assert there == f"{cache_site.url}{path}?next=%2Fx"
+        plain = httpx.get(f"{cache_site.http_url}{bare}")
+        assert plain.headers["Location"] == f"{cache_site.url}{bare}"
+    assert visitor.http.get("/accounts/login").status_code == 301
+
+
+LONG = "x" * 9000
+GET = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "request_text", "port"),
+    [
+        ("400", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", "tls"),
+        ("400", "nothing sound\r\n\r\n", "plain"),
+        ("400", f"{GET}\r\n", "http to the port of https"),
+        ("404", GET.replace("/", "/health/x", 1) + "\r\n", "tls"),
+        ("405", GET.replace("GET", "TRACE") + "\r\n", "tls"),
+        ("413", f"{GET}Content-Length: 1100000\r\n\r\n".replace("GET", "POST"), "tls"),
+        ("414", GET.replace("/", f"/?{LONG}", 1) + "\r\n", "plain"),
+        ("421", GET.replace("localhost", "evil.example") + "\r\n", "tls"),
+        ("421", GET.replace("localhost", "evil.example") + "\r\n", "plain"),
+        ("431", f"{GET}Cookie: a={LONG}\r\n\r\n", "tls"),
+        ("431", GET + "x: 1\r\n" * 101 + "\r\n", "tls"),
+        ("501", f"{GET}Transfer-Encoding: gzip\r\n\r\n", "tls"),
+        ("505", GET.replace("1.1", "3.0") + "\r\n", "tls"),
+    ],
+)
+def test_each_page_of_nginx_itself_is_in_one_style_and_has_the_headers(
+    cache_site: Stack, status: str, request_text: str, port: str
+) -> None:
+    found, head, body = answer_to(
+        cache_site, request_text.encode(), plain=port == "plain", tls=port == "tls"
+    )
+    assert found == status, head
+    assert '<link rel="stylesheet" href="/_errors/style.css">' in body
+    assert "nginx" not in f"{head}{body}".replace("Server: nginx", "")
+    names = [line.partition(":")[0] for line in head.split("\r\n")[1:]]
+    for name in (
+        "Content-Security-Policy",
+        "X-Content-Type-Options",
+        "Referrer-Policy",
+        "Cross-Origin-Opener-Policy",
+        "Cross-Origin-Resource-Policy",
+        "X-Frame-Options",
+        "Cache-Control",
+    ):
+        assert names.count(name) == 1, name
+    assert "Retry-After" not in names
+
+
+def test_the_pages_style_is_served_on_both_ports(cache_site: Stack, visitor: Visitor) -> None:
+    wrong = {"Range": "bytes=99999-"}
+    for answer in (
+        visitor.http.get("/_errors/style.css", headers=wrong),
+        httpx.get(f"{cache_site.http_url}/_errors/style.css"),
+    ):
+        assert answer.headers["Content-Type"] == "text/css"
+        assert answer.headers.get_list("Cross-Origin-Resource-Policy") == ["same-origin"]
+
+
+def test_a_balancer_asks_by_address_and_learns_whether_the_app_answers(cache_site: Stack) -> None:
+    for host in ("localhost", "10.0.0.7", "evil.example"):
+        request = get("/health/live", host, "Cookie: __Host-sessionid=s3cret")
+        assert ask(cache_site, request, plain=True) == b"200 \nlive\n"
+    assert ask(cache_site, get("/health/ready", "10.0.0.7"), plain=True).startswith(b"421 ")
 
 
 FORGED = {
@@ -166,6 +270,23 @@ def test_the_access_log_is_json_and_holds_no_secret(cache_site: Stack, visitor: 
         assert secret not in "".join(lines())
 
 
+def test_no_log_holds_a_query_or_a_referrer_of_what_was_refused(
+    cache_site: Stack, visitor: Visitor
+) -> None:
+    head = "POST /?token=s3cret HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1100000\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in TOLD.items())
+    assert ask(cache_site, f"{head}\r\n".encode()).startswith(b"413 ")
+    assert visitor.http.post("/accounts/login/?token=s3cret", headers=TOLD).status_code == 403
+    assert visitor.http.get("/no-such-page?token=s3cret", headers=TOLD).status_code == 404
+    # nginx passes this on, and gunicorn can't read it.
+    line = b"GET /\xff?token=s3cret HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert ask(cache_site, line).startswith(b"400 ")
+    assert silent(cache_site, "too large body", "app-cache")
+    for told in ("Referer checking failed", "Not Found: /no-such-page", "Invalid request"):
+        assert eventually(lambda told=told: told in cache_site.logs("app-cache")), told  # type: ignore[misc]
+    assert silent(cache_site, "too large body", "app-cache")
+
+
 def test_a_request_id_joins_the_logs_of_nginx_and_the_app(
     cache_site: Stack, visitor: Visitor
 ) -> None:
@@ -190,6 +311,8 @@ def test_guessing_passwords_is_slowed_down(
             visitor.post("/accounts/login/", page, username="root", password=f"guess-{number}")
             for number in range(10)
         ]
+        visitor.http.post("/accounts/login/?token=s3cret", headers=TOLD)
+        assert silent(stack, "limiting requests", "app-cache")
         assert [guess.status_code for guess in guesses] == [200] * 6 + [429] * 4
         assert "Too many attempts" in guesses[-1].text
         assert guesses[-1].headers["Retry-After"]
@@ -216,11 +339,33 @@ def test_a_large_cookie_passes_both_ways(cache_site: Stack, visitor: Visitor, si
 def test_what_is_too_large_is_refused_and_breaks_nothing(
     cache_site: Stack, visitor: Visitor
 ) -> None:
-    cookie = {"Cookie": f"__Host-sessionid={'x' * 9000}"}
-    assert visitor.http.get("/", headers=cookie).status_code in (400, 431)
     body = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1100000\r\n\r\n"
     assert ask(cache_site, body).startswith(b"413 ")
     assert visitor.visit() == 1
+
+
+@pytest.mark.parametrize("kilobytes", [7, 9, 16, 32])
+def test_the_cookies_of_a_whole_company_hide_no_session(
+    cache_site: Stack, visitor: Visitor, kilobytes: int
+) -> None:
+    assert visitor.visit() == 1
+    crumbs = [f"c{number}={'x' * 500}" for number in range(kilobytes * 2)]
+    crumbs.append(f"__Host-sessionid={visitor.cookie}")
+    url = f"{cache_site.url}/"
+    with httpx.Client(verify=trust(cache_site), http2=True) as browser:
+        # As browsers send them: one header a cookie.
+        page = browser.get(url, headers=[("Cookie", crumb) for crumb in crumbs])
+        assert (page.http_version, page.status_code) == ("HTTP/2", 200)
+        assert 'data-visits="2"' in page.text
+    with httpx.Client(verify=trust(cache_site)) as old:
+        page = old.get(url, headers={"Cookie": "; ".join(crumbs)})
+        assert page.http_version == "HTTP/1.1"
+        assert page.status_code == (200 if kilobytes < 8 else 431)
+        assert ('data-visits="3"' if kilobytes < 8 else "8 KB of cookies") in page.text
+        assert "Set-Cookie" not in page.headers or kilobytes < 8
+    many = [("X-Header", "1")] * (100 - len(old.headers))  # with Host, as many as nginx takes
+    assert visitor.http.get("/", headers=many).status_code == 200
+    assert visitor.http.get(f"/?{'x' * 8500}").status_code == 200
 
 
 def test_static_files_are_compressed_and_kept_for_ever(cache_site: Stack, visitor: Visitor) -> None:
@@ -229,11 +374,15 @@ def test_static_files_are_compressed_and_kept_for_ever(cache_site: Stack, visito
     answer = visitor.http.get(match[1], headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
     assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers.get_list("Cross-Origin-Resource-Policy") == ["same-origin"]
     assert "Set-Cookie" not in answer.headers
 
 
 def test_without_an_app_one_page_says_what_to_do(cache_site: Stack, visitor: Visitor) -> None:
     cache_site.compose("stop", "app-cache")
+    visitor.http.get("/?token=s3cret", headers=TOLD)
+    assert silent(cache_site, "upstream")
+    assert ask(cache_site, get("/health/live", "10.0.0.7"), plain=True).startswith(b"503 ")
     answer = visitor.http.get("/")
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0

@@ -113,6 +113,14 @@ def test_each_service_reads_its_own_secrets_and_nobody_elses(cache_site: Stack) 
     assert "redis_admin_password" not in held
 
 
+def test_rights_in_redis_that_a_former_release_gave_are_taken_back(cache_site: Stack) -> None:
+    in_volume(cache_site, "redis-secrets", r"sed -i 's/ ~session.*/ ~* \&* +@all/' users.acl")
+    said = "init: placed users.acl; a running Redis reads it when it restarts\n"
+    assert init(cache_site) == said
+    assert init(cache_site) == "init: nothing to do\n"
+    assert "~session:*" in in_volume(cache_site, "redis-secrets", "cat users.acl")
+
+
 def test_the_operators_own_secrets_are_used(cache_site: Stack, given: Path) -> None:
     key = "chosen-by-the-operator-" + "k" * 40
     (given / "secrets" / "secret_key").write_text(key)

@@ -189,16 +189,17 @@ def test_the_apps_role_reads_and_writes_rows_and_nothing_else(cache_site: Stack)
 
 def test_redis_knows_the_app_and_lets_nobody_else_in(cache_site: Stack) -> None:
     assert "NOAUTH" in cache_site.execute("redis", "redis-cli", "ping")
-    script = 'REDISCLI_AUTH="$(cat /run/secrets/redis_app_password)" redis-cli --user app "$@"'
-    for command in (
-        "flushall",
-        "flushdb",
-        "keys *",
-        "config get maxmemory",
-        "acl list",
-        "shutdown",
-    ):
-        answer = cache_site.execute("redis", "sh", "-c", script, "sh", *command.split())
-        assert "NOPERM" in answer, command
+    allowed = ["get session:x", "get :1:django.contrib.sessions.cachex", "info", "eval 1 0", "ping"]
+    refused = [
+        *("flushall", "flushdb", "keys *", "config get maxmemory", "acl list", "shutdown"),
+        *("scan 0", "randomkey", "dbsize", "monitor", "client list", "client tracking on bcast"),
+        *("script flush", "script kill", "function list", "function flush", "publish x y"),
+        *("pubsub channels", "get other", "set other x", "mget session:x other"),
+    ]
+    asked = "\n".join(f"acl dryrun app {command}" for command in [*allowed, *refused])
+    script = 'REDISCLI_AUTH="$(cat /run/secrets/redis_admin_password)" redis-cli --user admin'
+    answers = cache_site.execute("redis", "sh", "-c", script, stdin=f"{asked}\n").splitlines()
+    permitted = [line == "OK" for line in answers if line]
+    assert permitted == [True] * len(allowed) + [False] * len(refused), answers
     assert cache_site.redis("config", "get", "maxmemory-policy").split()[-1] == "noeviction"
     assert cache_site.redis("config", "get", "appendfsync").split()[-1] == "everysec"

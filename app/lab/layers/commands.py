@@ -2,8 +2,8 @@
 
 IN_REDIS = (
     "docker compose exec redis sh -c "
-    '\'export REDISCLI_AUTH="$(cat /run/secrets/redis_app_password)"; '
-    "redis-cli --user app {command}'"
+    '\'export REDISCLI_AUTH="$(cat /run/secrets/redis_admin_password)"; '
+    "redis-cli --user admin {command}'"
 )
 ROW = (
     "docker compose exec postgres psql -U postgres app -qtAc "

@@ -28,7 +28,7 @@ COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
 PREFIXES = {"cache": CACHE_PREFIX, "cached_db": CACHED_DB_PREFIX}
 
 # By the first characters of the key, so that no line has it whole.
-EACH_LIKE = '--scan --pattern "{pattern}" | xargs -n 1 redis-cli --user app {verb}'
+EACH_LIKE = '--scan --pattern "{pattern}" | xargs -n 1 redis-cli --user admin {verb}'
 
 
 def describe() -> str:

@@ -72,6 +72,38 @@ def test_the_request_itself_is_never_written(line, rf: RequestFactory) -> None:
     assert "request" not in line("hello", request=rf.get("/?token=s3cret"))
 
 
+def test_no_line_holds_a_query_string_or_where_a_visitor_came_from(
+    capsys: pytest.CaptureFixture[str], client: Client
+) -> None:
+    logging.config.dictConfig(logging_config("INFO"))
+    try:
+        there = "https://elsewhere.example/reset/s3cret-path?token=s3cret"
+        client.get('/no-such-page?a=s3cret"s3cret', headers={"Referer": there}, secure=True)
+        csrf = Client(enforce_csrf_checks=True)
+        csrf.post("/accounts/login/?a=s3cret", headers={"Referer": there}, secure=True)
+        logging.getLogger("gunicorn.error").warning(
+            "Invalid request from ip=10.0.0.2: Invalid HTTP request line: 'GET /\\xff?a=s3cret'"
+        )
+        try:
+            raise ValueError("/page?a=s3cret&b=s3cret of https://elsewhere.example/s3cret")
+        except ValueError:
+            logging.getLogger("django.request").exception("Internal Server Error: /page?s3cret")
+    finally:
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    written = capsys.readouterr().err
+    messages = [json.loads(line)["message"] for line in written.splitlines()]
+    assert messages == [
+        "Not Found: /no-such-page",
+        "Forbidden (Referer checking failed - https://elsewhere.example/... does not match any "
+        "trusted origins.): /accounts/login/",
+        "Invalid request from ip=10.0.0.2: Invalid HTTP request line: 'GET /\\xff?...",
+        "Internal Server Error: /page?...",
+    ]
+    assert "ValueError: /page?... of https://elsewhere.example/..." in written
+    # A traceback shows the line of code too, whatever that holds.
+    assert written.count("s3cret") == 0
+
+
 @pytest.mark.parametrize(
     ("sent", "kept"), [(ID, ID), ('"}\n{"forged', None), (ID.upper(), None), ("", None)]
 )
