@@ -1,4 +1,4 @@
-"""The nine pages, in the order in which they stand in the navigation."""
+"""The pages, in the groups and the order in which they stand in the navigation."""
 
 from dataclasses import dataclass
 
@@ -14,23 +14,33 @@ class Page:
     shows: str
 
 
-PAGES = (
-    Page("home", "Home", "The visit counter, and where this stack keeps sessions."),
-    Page("values", "Values", "Set, read and delete a key; the change that gets lost."),
-    Page("cart", "Cart", "A cart that survives signing in, with money kept as text."),
-    Page("expiry", "Expiry", "When a session ends in the browser, and when on the server."),
-    Page("inspector", "Inspector", "Your own session, down to the stored bytes."),
-    Page("compare", "Compare", "The five engines side by side, and a measurement."),
-    Page("account", "Account", "Sign in and out, and watch the key change."),
-    Page("cookies", "Cookies and headers", "What this server sends, and which attack it stops."),
-    Page("pitfalls", "Pitfalls", "What goes wrong with sessions, and what this stack does."),
-)
+GROUPS = {
+    "Use": (
+        Page("home", "Home", "The visit counter, and where this stack keeps sessions."),
+        Page("values", "Values", "Set, read and delete a key; the change that gets lost."),
+        Page("cart", "Cart", "A cart that survives signing in, with money kept as text."),
+        Page("expiry", "Expiry", "When a session ends in the browser, and when on the server."),
+        Page("account", "Account", "Sign in and out, and watch the key change."),
+    ),
+    "Look inside": (
+        Page("inspector", "Inspector", "Your own session, down to the stored bytes."),
+        Page("two_engines", "Two engines", "The same values as two engines store them."),
+        Page("middleware", "Middleware", "A request on its way, and what a wrong order breaks."),
+        Page("custom_engine", "Your own engine", "An engine in sixty lines, and what it lacks."),
+    ),
+    "Decide": (Page("compare", "Compare", "The five engines side by side, and a measurement."),),
+    "Keep safe": (
+        Page("cookies", "Cookies and headers", "What is sent, and which attack it stops."),
+        Page("pitfalls", "Pitfalls", "What goes wrong with sessions, and what this stack does."),
+    ),
+}
+PAGES = tuple(page for pages in GROUPS.values() for page in pages)
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
-    """Give every template the pages, and the name of the one it is part of; a context processor."""
+    """Give every template the pages and the name of its own; a context processor."""
     match = request.resolver_match
     current = match.url_name if match else None
     if match and match.route.startswith("accounts/"):
         current = "account"
-    return {"pages": PAGES, "current_page": current}
+    return {"page_groups": GROUPS, "pages": PAGES, "current_page": current}

@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from lab.views import cart, compare, cookies, expiry, home, inspector, pitfalls, text, values
+from lab.views import (
+    cart,
+    compare,
+    cookies,
+    custom_engine,
+    expiry,
+    home,
+    inspector,
+    middleware,
+    pitfalls,
+    text,
+    two_engines,
+    values,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -10,6 +23,9 @@ urlpatterns = [
     path("cart/", cart.cart, name="cart"),
     path("expiry/", expiry.expiry, name="expiry"),
     path("inspector/", inspector.inspector, name="inspector"),
+    path("two-engines/", two_engines.two_engines, name="two_engines"),
+    path("middleware/", middleware.middleware, name="middleware"),
+    path("custom-engine/", custom_engine.custom_engine, name="custom_engine"),
     path("compare/", compare.compare, name="compare"),
     path("cookies/", cookies.cookies, name="cookies"),
     path("pitfalls/", pitfalls.pitfalls, name="pitfalls"),

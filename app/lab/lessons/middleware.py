@@ -1,0 +1,121 @@
+"""A request on its way through this site's own middleware, and through one in a wrong order.
+
+Nothing leaves the process: the request is made here and answered by a view of three lines.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from django.utils.module_loading import import_string
+
+SESSIONS = ("SessionMiddleware", "HardenedSessionMiddleware")
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
+# What Django's own do, as far as it concerns a session; others say so in their docstring.
+WORDS = {
+    "SecurityMiddleware": "Redirects http to https and sets HSTS.",
+    "ContentSecurityPolicyMiddleware": "Sets the Content-Security-Policy header.",
+    "SessionMiddleware": "Gives the request its session; saves it and sets its cookie.",
+    "CommonMiddleware": "Adds the slash that an address lacks.",
+    "CsrfViewMiddleware": "Refuses a form of another site.",
+    "AuthenticationMiddleware": "Finds the user by what the session holds.",
+    "MessageMiddleware": "Keeps messages in the session until a page shows them.",
+    "XFrameOptionsMiddleware": "Forbids other sites to frame the page.",
+}
+
+
+@dataclass(slots=True)
+class Step:
+    """One middleware on the way."""
+
+    name: str
+    does: str
+    adds_to_request: list[str] = field(default_factory=list)
+    adds_to_response: list[str] = field(default_factory=list)
+    reached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The way of one request; `error` says what stopped it."""
+
+    steps: list[Step]
+    error: str = ""
+
+
+def view(request: HttpRequest) -> HttpResponse:
+    """Answer as a page that asks who the visitor is."""
+    return HttpResponse(f"Hello {request.user}, cart: {request.session.get('cart')}")
+
+
+def wrong_order() -> list[str]:
+    """Return the site's list with authentication directly above the session middleware."""
+    order = [name for name in settings.MIDDLEWARE if name != AUTHENTICATION]
+    session = next(name for name in order if name.rpartition(".")[2] in SESSIONS)
+    order.insert(order.index(session), AUTHENTICATION)
+    return order
+
+
+def travel(order: Sequence[str], cookies: dict[str, str]) -> Journey:
+    """Send a request through middleware in an order and return what each one did.
+
+    Args:
+        order: dotted names, the outermost first, as in the setting MIDDLEWARE.
+        cookies: what the browser sent; the request only reads.
+    """
+    request = RequestFactory(headers={"host": settings.ALLOWED_HOSTS[0]}).get(
+        "/middleware/", secure=True
+    )
+    request.META["HTTP_X_FORWARDED_PROTO"] = "https"
+    request.COOKIES = dict(cookies)
+    steps: list[Step] = []
+    handler: Callable[[HttpRequest], HttpResponse] = view
+    for name in reversed(order):
+        try:
+            handler = recorded(name, handler, steps)
+        except MiddlewareNotUsed:
+            continue
+    try:
+        handler(request)
+    except ImproperlyConfigured as error:
+        return Journey(steps, str(error))
+    return Journey(steps)
+
+
+def recorded(
+    name: str, inner: Callable[[HttpRequest], HttpResponse], steps: list[Step]
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Return the middleware around `inner`, which notes what it adds to request and response."""
+    middleware = import_string(name)
+    step = Step(name, WORDS.get(middleware.__name__) or first_line(middleware))
+    steps.insert(0, step)
+    before: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
+
+    def enter(request: HttpRequest) -> HttpResponse:
+        before.update(vars(request))
+        step.reached = True
+        response = outer(request)
+        step.adds_to_response = sorted(set(response.headers) - inside.get("headers", set()))
+        return response
+
+    def pass_on(request: HttpRequest) -> HttpResponse:
+        step.adds_to_request = sorted(
+            name for name in vars(request) if name not in before and not name.startswith("_")
+        )
+        response = inner(request)
+        inside["headers"] = set(response.headers)
+        return response
+
+    outer: Callable[[HttpRequest], HttpResponse] = middleware(pass_on)
+    return enter
+
+
+def first_line(middleware: type) -> str:
+    """Return what a middleware says of itself."""
+    return (middleware.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,50 @@
+"""The same values through two engines, and what each of them stores."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from config.env import SessionBackend
+from lab.layers import Place, backend, layer, store_class
+
+VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an engine made of the values."""
+
+    engine: SessionBackend
+    cookie: str  # what the browser would get
+    size: int  # bytes of the cookie's name and value
+    places: list[Place]
+    read_by_anyone: dict[str, Any] | None  # what the cookie says without any secret
+    read_back: bool
+
+
+def forms() -> list[Form]:
+    """Write the values through the engine that runs and through another; end both sessions."""
+    other: SessionBackend = "db" if backend() == "signed_cookies" else "signed_cookies"
+    return [form(engine) for engine in (backend(), other)]
+
+
+def form(engine: SessionBackend) -> Form:
+    """Write the values through one engine and return what it stored."""
+    store = store_class(engine)
+    session = store()
+    session.update(VALUES)
+    session.save()
+    key = session.session_key or ""
+    try:
+        in_cookie = engine == "signed_cookies"
+        return Form(
+            engine=engine,
+            cookie=key,
+            size=len(settings.SESSION_COOKIE_NAME) + len(key),
+            places=[] if in_cookie else layer().places(engine, key),
+            read_by_anyone=layer().cookie_contents(key) if in_cookie else None,
+            read_back=dict(store(key).items()) == VALUES,
+        )
+    finally:
+        session.delete()
