@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from config.env import SessionBackend
 from lab.layers import Place, backend, layer, store_class
+from session_stack.env import SessionBackend
 
 VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
 

@@ -9,8 +9,8 @@ import pytest
 from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client
 
-from config.env import SessionBackend
 from lab.lessons import custom_engine, sqlite_engine
+from session_stack.env import SessionBackend
 from tests.hardened_sessions.test_contract import *  # noqa: F403 - each runs here once more
 from tests.lab.visiting import STOCK, text_of
 

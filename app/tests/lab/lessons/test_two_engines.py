@@ -4,8 +4,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from config.env import SessionBackend
 from lab.lessons import two_engines as lesson
+from session_stack.env import SessionBackend
 from tests.lab.visiting import stored, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.lesson(8)]
