@@ -6,6 +6,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -20,7 +21,9 @@ from hardened_sessions.errors import SessionConflictError, SessionUnavailableErr
 from hardened_sessions.revocation.feed import feed
 from tests.hardened_sessions.conftest import MakeSession
 from tests.hardened_sessions.schedules import (
+    Call,
     Run,
+    Step,
     Stepper,
     every_schedule,
     random_schedules,
@@ -103,17 +106,50 @@ def check(scene: Scene, names: tuple[str, ...], made: Run) -> None:
     where = f"{names} {made.chosen} {made.results}"
     for result in made.results.values():
         assert isinstance(result, (str, *HELD)), f"{where}: {result!r}"
+    absent = [client for client, result in made.results.items() if result == "absent"]
+    for client in absent:
+        assert began_after_a_logout(client, names, made), f"{where}: {client} was signed out"
     alive = scene.alive()
     if "out" in made.results.values():
         assert alive == [], where
         return
-    if "absent" in made.results.values():
+    if absent:  # of a logout that failed half-way
         return
     # Nobody signed out: one session, with every change that was confirmed.
     assert alive, where
     for result in made.results.values():
         if isinstance(result, str) and result.startswith("changed"):
             assert all(result in data for data in alive), where
+
+
+def began_after_a_logout(client: int, names: tuple[str, ...], made: Run) -> bool:
+    """Return whether a logout made a call before the client's last one."""
+    last = max((place for place, chosen in enumerate(made.chosen) if chosen == client), default=0)
+    return any(names[chosen] == "logout" for chosen in made.chosen[:last])
+
+
+@pytest.mark.parametrize(
+    ("names", "order", "results", "fails"),
+    [
+        (("save", "save"), [0, 1], ["absent", "absent"], True),
+        (("cycle", "save"), [0, 0, 1], ["cycled", "absent"], True),
+        (("logout", "load"), [1, 0], ["out", "absent"], True),
+        (("logout", "load"), [0, 1], ["out", "absent"], False),
+        (("logout", "save"), [1, 0, 1], [SessionInterrupted(), "absent"], False),
+        (("logout", "save"), [0, 1], ["out", KeyError()], True),
+    ],
+)
+def test_absent_without_a_sign_out_fails_a_schedule(
+    names: tuple[str, ...], order: list[int], results: list[Any], fails: bool
+) -> None:
+    class Gone:
+        def alive(self) -> list[dict[str, Any]]:
+            return []
+
+    steps = [Step([client], client, Call("database")) for client in order]
+    made = Run(steps=steps, results=dict(enumerate(results)))
+    with pytest.raises(AssertionError, match=r"signed out|KeyError") if fails else nullcontext():
+        check(Gone(), names, made)  # type: ignore[arg-type]
 
 
 GROUPS = [
