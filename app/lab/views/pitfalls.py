@@ -5,11 +5,16 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from lab.layers import layer
+from lab.lessons.mistakes import shown
 from lab.pitfalls import PITFALLS
 
 
 @never_cache
 def pitfalls(request: HttpRequest) -> HttpResponse:
-    """Show each pitfall with what Django says and what this stack does about it."""
-    context = {"pitfalls": PITFALLS, "layer": layer().describe()}
+    """Show the mistakes in code, run when asked, and the pitfalls with what Django says."""
+    context = {
+        "mistakes": shown(run_them=request.method == "POST"),
+        "pitfalls": PITFALLS,
+        "layer": layer().describe(),
+    }
     return render(request, "lab/pitfalls.html", context)

@@ -27,7 +27,7 @@ def words(slug: str) -> str:
 def test_each_pitfall_stands_on_the_page(visitor: Client) -> None:
     page = text_of(visitor.get("/pitfalls/"))
     for pitfall in PITFALLS:
-        assert f'<h2 id="{pitfall.slug}">{pitfall.title}</h2>' in page
+        assert f'<h3 id="{pitfall.slug}">{pitfall.title}</h3>' in page
         assert pitfall.stack_does in page
         assert pitfall.django_says is None or f"<code>{pitfall.django_says}</code>" in page
 
