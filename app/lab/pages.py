@@ -28,10 +28,15 @@ GROUPS = {
         Page("middleware", "Middleware", "A request on its way, and what a wrong order breaks."),
         Page("custom_engine", "Your own engine", "An engine in sixty lines, and what it lacks."),
     ),
-    "Decide": (Page("compare", "Compare", "The five engines side by side, and a measurement."),),
+    "Decide": (
+        Page("choose", "Choose", "Four questions, and one engine."),
+        Page("compare", "Compare", "The five engines side by side, and a measurement."),
+        Page("tokens", "Session, cookie, token", "What is kept where, and who can take it back."),
+    ),
     "Keep safe": (
         Page("cookies", "Cookies and headers", "What is sent, and which attack it stops."),
         Page("pitfalls", "Pitfalls", "What goes wrong with sessions, and what this stack does."),
+        Page("myths", "Myths", "What tutorials get wrong, disproved."),
     ),
 }
 PAGES = tuple(page for pages in GROUPS.values() for page in pages)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from lab.views import (
     cart,
+    choose,
     compare,
     cookies,
     custom_engine,
@@ -11,8 +12,10 @@ from lab.views import (
     home,
     inspector,
     middleware,
+    myths,
     pitfalls,
     text,
+    tokens,
     two_engines,
     values,
 )
@@ -26,8 +29,11 @@ urlpatterns = [
     path("two-engines/", two_engines.two_engines, name="two_engines"),
     path("middleware/", middleware.middleware, name="middleware"),
     path("custom-engine/", custom_engine.custom_engine, name="custom_engine"),
+    path("choose/", choose.choose, name="choose"),
     path("compare/", compare.compare, name="compare"),
     path("cookies/", cookies.cookies, name="cookies"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("myths/", myths.myths, name="myths"),
     path("pitfalls/", pitfalls.pitfalls, name="pitfalls"),
     path("robots.txt", text.robots, name="robots"),
     path("favicon.ico", text.favicon, name="favicon"),

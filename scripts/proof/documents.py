@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from proof.bench import report as bench
 from proof.drill import report as drill
@@ -18,6 +19,7 @@ from stack import ENGINES, ROOT, StackError, run
 Facts = dict[str, dict[str, bool]]
 
 FACTS = ROOT / "app" / "lab" / "recorded"  # by the scenarios, of each layer
+COSTS = FACTS / "costs.json"
 WORDS = {True: "yes", False: "no", None: "n/a"}
 
 BLOCK = re.compile(
@@ -49,6 +51,18 @@ def in_markdown(facts: Facts, beside: Facts | None = None) -> Iterator[str]:
             yield f"| {name} | {' | '.join(WORDS[answers.get(engine)] for engine in ENGINES)} |"
 
 
+def costs(measured: dict[str, Any]) -> str:
+    """Return processor time by engine, layer and view, in microseconds, for the lab's pages."""
+    wanted = {
+        engine: {
+            layer: {view: round(found[layer][view]["cpu_total"]) for view in ("read", "write")}
+            for layer in LAYERS
+        }
+        for engine, found in ((name, part["requests"]) for name, part in measured.items())
+    }
+    return json.dumps(wanted, indent=2) + "\n"
+
+
 def documents() -> list[Path]:
     """Return every document that git knows."""
     return [ROOT / name for name in run("git", "ls-files", "*.md").stdout.splitlines()]
@@ -60,8 +74,9 @@ def filled(text: str, known: dict[str, str]) -> str:
 
 
 def write() -> None:
-    """Write every table where it stands."""
+    """Write every table where it stands, and what the lab's pages know of costs."""
     known = tables()
+    COSTS.write_text(costs(page.kept("bench", page.REPORTS)["engines"]))
     for path in documents():
         text = path.read_text()
         if (new := filled(text, known)) != text:

@@ -365,6 +365,8 @@ def test_the_documents_show_every_table_as_it_is() -> None:
     shown = [found["name"] for text in texts for found in documents.BLOCK.finditer(text)]
     assert sorted(shown) == sorted(tables)
     assert [documents.filled(text, tables) for text in texts] == texts
+    measured = page.kept("bench", page.REPORTS)["engines"]
+    assert documents.COSTS.read_text() == documents.costs(measured)
 
 
 def test_a_table_is_written_between_its_marks_alone() -> None:

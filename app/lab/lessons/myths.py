@@ -1,0 +1,204 @@
+"""What tutorials get wrong, each with code that shows how it is.
+
+A proof runs when a visitor asks for it, in this process, with sessions of its own that it ends.
+"""
+
+import base64
+import inspect
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from textwrap import dedent
+
+from django.contrib.sessions.backends import db, file, signed_cookies
+from django.contrib.sessions.backends.cache import KEY_PREFIX
+from django.contrib.sessions.models import Session
+from django.core import signing
+from django_redis.serializers.json import JSONSerializer
+
+from lab import facts
+from lab.lessons import middleware
+
+
+def files() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        store = type("Store", (file.SessionStore,), {"_storage_path": folder})()
+        store["cart"] = ["apple"]
+        store.save()
+        (path,) = Path(folder).iterdir()
+        return f"{path.name.replace(store.session_key, 'KEY')} holds {path.read_text()[:24]}…"
+
+
+def redis() -> str:
+    value = JSONSerializer({}).dumps({"cart": ["apple"]})
+    return f"{KEY_PREFIX}KEY holds {value.decode()}"
+
+
+def encrypted() -> str:
+    cookie = signing.dumps({"cart": ["apple"]}, key="nobody needs it", salt="lab.myths")
+    part = cookie.partition(":")[0]
+    return f"without any key: {base64.urlsafe_b64decode(part + '===').decode()}"
+
+
+def truncated() -> str:
+    store = signed_cookies.SessionStore()
+    store["letters"] = [str(number) for number in range(4000)]
+    store.save()
+    size = len(store.session_key or "")
+    return f"Django made a cookie of {size} bytes, whole: it is the browser that drops it"
+
+
+def order() -> str:
+    return middleware.travel(middleware.wrong_order(), {}).error
+
+
+def as_safe_as_rows() -> str:
+    outlives = {True: "outlives it", False: "does not"}
+    return ", ".join(
+        f"{engine} {outlives[bool(facts.answer('Redis emptied', engine))]}"
+        for engine in ("cached_db", "cache")
+    )
+
+
+def ends_on_the_server() -> str:
+    ends = facts.recorded("stock")["ends on the server"]
+    return ", ".join(f"{engine}: {'yes' if yes else 'no'}" for engine, yes in ends.items())
+
+
+def key_in_clear() -> str:
+    store = db.SessionStore()
+    store.save()
+    try:
+        same = Session.objects.filter(session_key=store.session_key).exists()
+        return f"the cookie’s value is the row’s key: {same}"
+    finally:
+        store.delete()
+
+
+def reading_renews() -> str:
+    store = db.SessionStore()
+    store["cart"] = ["apple"]
+    store.save()
+    try:
+        row = Session.objects.filter(session_key=store.session_key)
+        before = row.get().expire_date
+        db.SessionStore(store.session_key)["cart"]
+        return f"the row’s end moved: {row.get().expire_date != before}"
+    finally:
+        store.delete()
+
+
+def slides() -> str:
+    store = db.SessionStore()
+    store.set_expiry(timedelta(minutes=30))
+    return f"stored: {type(store['_session_expiry']).__name__}, a moment, not a duration"
+
+
+def for_everybody() -> str:
+    store = db.SessionStore()
+    store.get("cart")
+    return f"after reading: key {store.session_key}, to be saved: {store.modified}"
+
+
+def any_object() -> str:
+    try:
+        json.dumps({"when": timedelta(minutes=30)})
+    except TypeError as error:
+        return str(error)
+    return "it does"
+
+
+@dataclass(frozen=True, slots=True)
+class Myth:
+    """A statement of tutorials, how it is, and code that shows it."""
+
+    slug: str
+    statement: str
+    truth: str
+    proof: Callable[[], str]
+
+    @property
+    def code(self) -> str:
+        """Return the proof's source without its first line."""
+        return dedent(inspect.getsource(self.proof).split("\n", 1)[1]).strip()
+
+
+MYTHS = (
+    Myth(
+        "files",
+        "Session files are called sess_… and hold JSON.",
+        "That is PHP. Django’s are named as the cookie, and hold signed text.",
+        files,
+    ),
+    Myth(
+        "redis",
+        "Redis holds django_session:… with a dict in Python’s notation.",
+        "The name begins with the cache’s prefix and Django’s own; the value is what the cache’s "
+        "serializer makes, here JSON.",
+        redis,
+    ),
+    Myth(
+        "encrypted",
+        "Cookies of signed_cookies are encrypted.",
+        "They are signed: nobody can change them, and anybody can read them.",
+        encrypted,
+    ),
+    Myth(
+        "truncated",
+        "A cookie that is too large is truncated.",
+        "The browser drops it and keeps the former one, without a word.",
+        truncated,
+    ),
+    Myth(
+        "order",
+        "The session middleware stands after authentication.",
+        "It stands before: authentication reads the session.",
+        order,
+    ),
+    Myth(
+        "as-safe-as-rows",
+        "Sessions in a cache are as safe as rows.",
+        "Measured here: what a signed-in session is after Redis was emptied.",
+        as_safe_as_rows,
+    ),
+    Myth(
+        "ends-on-the-server",
+        "SESSION_COOKIE_AGE and set_expiry end a session on the server with every engine.",
+        "Measured with Django’s own engines: a copy of the cookie, kept past its end.",
+        ends_on_the_server,
+    ),
+    Myth(
+        "key-in-clear",
+        "A stolen backup of the session table is harmless, as sessions are signed.",
+        "Django’s own engines store the key itself: a row is a valid cookie.",
+        key_in_clear,
+    ),
+    Myth(
+        "reading-renews",
+        "A session lives for SESSION_COOKIE_AGE after the last visit.",
+        "After the last change. A visit that only reads moves nothing, unless "
+        "SESSION_SAVE_EVERY_REQUEST is on.",
+        reading_renews,
+    ),
+    Myth(
+        "slides",
+        "set_expiry(timedelta(minutes=30)) is half an hour of inactivity.",
+        "It is half an hour from now. A number of seconds counts from each change.",
+        slides,
+    ),
+    Myth(
+        "for-everybody",
+        "Django makes a session for each visitor.",
+        "Only for who has something to keep: reading makes none.",
+        for_everybody,
+    ),
+    Myth(
+        "any-object",
+        "A session takes any Python object.",
+        "It takes what JSON takes. Pickle took more, and ran what an attacker stored.",
+        any_object,
+    ),
+)
