@@ -14,6 +14,7 @@ from django.utils.http import http_date
 
 from hardened_sessions import events
 from hardened_sessions.conf import options
+from hardened_sessions.cookie_names import guard
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.session import HardenedSession
 
@@ -31,9 +32,11 @@ class HardenedSessionMiddleware(SessionMiddleware):
 
     def process_request(self, request: HttpRequest) -> None:
         """Give the request its session, from the cookie that counts."""
-        request.session = self.SessionStore(session_cookie(request))
-        old = options().old_cookie_name
-        if old and old in request.COOKIES and settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        name, old = settings.SESSION_COOKIE_NAME, options().old_cookie_name
+        for reason in guard(request, (name, old or name), settings.CSRF_COOKIE_NAME):
+            events.emit("refused_cookie", "middleware", reason=reason)
+        request.session = self.SessionStore(request.COOKIES.get(name))
+        if old and old in request.COOKIES and name not in request.COOKIES:
             self.take_over(request, request.COOKIES[old])
 
     def take_over(self, request: HttpRequest, value: str) -> None:
@@ -110,18 +113,6 @@ class HardenedSessionMiddleware(SessionMiddleware):
         old = options().old_cookie_name
         if old and old in request.COOKIES:
             delete_cookie(response, old)
-
-
-def session_cookie(request: HttpRequest) -> str | None:
-    """Return the session cookie's value; two of one name are none."""
-    name = settings.SESSION_COOKIE_NAME
-    header = request.META.get("HTTP_COOKIE", "")
-    if header.count(f"{name}=") > 1:
-        sent = [part.strip() for part in header.split(";")]
-        if sum(part.startswith(f"{name}=") for part in sent) > 1:
-            events.emit("refused_cookie", "middleware", reason="sent twice")
-            return None
-    return request.COOKIES.get(name)
 
 
 def set_cookie(response: HttpResponseBase, session: HardenedSession) -> None:
