@@ -43,6 +43,12 @@ Store = dict[str, dict[str, Any]]
 Lookup = Callable[[Store, str], str | None]
 
 
+def byte_for_byte(header: str) -> dict[str, str]:
+    """Part cookies at semicolons and names at the first `=`, and trim what RFC 6265 says."""
+    pairs = (part.partition("=") for part in header.split(";"))
+    return {name.strip(" \t"): value.strip(" \t") for name, _, value in pairs}
+
+
 def exactly(store: Store, value: str) -> str | None:
     """Find a session by its whole id."""
     return value if value in store else None
@@ -76,6 +82,7 @@ class Behaviour:
     id_length: int = 32
     headers: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     repeats_cookie: bool = False
+    parse: Callable[[str], Mapping[str, str]] = byte_for_byte
 
     # Sessions
     signed: bool = False  # the session in the cookie, not on the server
@@ -237,8 +244,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def page(self, host: str) -> None:
         """Find the page and the session."""
-        crumbs = (part.strip().partition("=") for part in self.headers.get("Cookie", "").split(";"))
-        self.sent = {name: value for name, _, value in crumbs}
+        self.sent = self.does.parse(self.headers.get("Cookie", ""))
         value = self.sent.get(self.does.name, "")
         if len(self.headers.get("Cookie", "")) > 8190 and self.does.oversized_status:
             return self.respond(self.does.oversized_status)

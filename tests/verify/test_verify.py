@@ -15,11 +15,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pytest
 
 from .conftest import Serve
-from .server import ACCOUNT, COOKIE, NAME, PASSWORD, RIGHT_COOKIE, USER, Behaviour, Site, Store
+from .server import (
+    ACCOUNT,
+    COOKIE,
+    NAME,
+    PASSWORD,
+    RIGHT_COOKIE,
+    USER,
+    Behaviour,
+    Site,
+    Store,
+    byte_for_byte,
+)
 
 Rows = dict[str, dict[str, str]]
 Run = Callable[..., Rows]
@@ -60,6 +72,46 @@ def up_to_nul(store: Store, value: str) -> str | None:
     return value if value in store else None
 
 
+# --- Ways to read cookies' names that take one for another ----------------------------------------
+
+
+def renaming(read: Callable[[str], str]) -> dict[str, object]:
+    """Return a site that reads each name in a way of its own."""
+
+    def parse(header: str) -> dict[str, str]:
+        pairs = (part.partition("=") for part in header.split(";"))
+        return {read(name): value.strip() for name, _, value in pairs}
+
+    return {"parse": parse}
+
+
+def as_django(name: str) -> str:
+    return name.encode("latin-1").decode(errors="replace").strip()
+
+
+def in_any_case(name: str) -> str:
+    return COOKIE if name.strip(" \t").lower() == COOKIE.lower() else name.strip(" \t")
+
+
+def by_simple_cookie(header: str) -> dict[str, str]:
+    """End a value at a blank, as Python's SimpleCookie does."""
+    return dict(re.findall(r"([!-:<-~]+?)=([!-:<-~]*)(?:\s|;|$)", header))
+
+
+def nameless(header: str) -> dict[str, str]:
+    return byte_for_byte(";".join(part.strip().removeprefix("=") for part in header.split(";")))
+
+
+def by_commas(header: str) -> dict[str, str]:
+    return byte_for_byte(header.replace(",", ";"))
+
+
+def none_of_two(header: str) -> dict[str, str]:
+    """Refuse a cookie that came with another like it: whoever plants one puts the visitor out."""
+    sent = [as_django(part.partition("=")[0]) for part in header.split(";")]
+    return {} if sent.count(COOKIE) > 1 else byte_for_byte(header)
+
+
 def cookie_without(attribute: str, *instead: str) -> dict[str, object]:
     parts = [part for part in RIGHT_COOKIE.split("; ") if not part.startswith(attribute)]
     return {"attributes": "; ".join([*parts, *instead])}
@@ -71,6 +123,7 @@ def sends(name: str, *values: str) -> dict[str, object]:
 
 CSP = "Content-Security-Policy"
 PLAIN_TARGET = "plain_target"
+NAMES = {"hostile.named", "hostile.beside"}
 
 FLAWS = [
     Flaw("no TLS from this decade", {"modern_tls": False}, {"tls.version"}),
@@ -119,6 +172,16 @@ FLAWS = [
     ),
     Flaw("a NUL that breaks it", {"nul_status": 500}, {"hostile.nul"}),
     Flaw("a NUL that ends the id", {"nul_status": 0, "lookup": up_to_nul}, {"hostile.nul"}),
+    Flaw("names as Django reads them", renaming(as_django), NAMES),
+    Flaw("names stripped as Latin-1", renaming(str.strip), NAMES),
+    Flaw("names unquoted", renaming(lambda name: name.strip(' \t"')), NAMES),
+    Flaw("names decoded", renaming(lambda name: unquote(name.strip(" \t"))), NAMES),
+    Flaw("dots for underscores", renaming(lambda name: name.strip(" \t").replace(".", "_")), NAMES),
+    Flaw("names in any case", renaming(in_any_case), NAMES),
+    Flaw("nameless cookies by their value", {"parse": nameless}, NAMES),
+    Flaw("cookies parted by commas", {"parse": by_commas}, NAMES),
+    Flaw("cookies parted by blanks", {"parse": by_simple_cookie}, NAMES),
+    Flaw("neither of two that are alike", {"parse": none_of_two}, {"hostile.beside"}),
     Flaw("ids from visitors", {"adopts": True}, {"hostile.adopted"}),
     Flaw("the cookie on the page", {"repeats_cookie": True}, {"hostile.reflected"}),
     Flaw("a form that refuses", {"login_status": 403}, {"login.works"}),
@@ -497,7 +560,7 @@ def test_table_is_readable_at_100_columns(
     assert "\033" not in out
     assert re.search(r"^fail  cookie\.httponly +it is HttpOnly +no HttpOnly$", out, re.M)
     assert "repair: Django:" in out
-    assert out.splitlines()[-1] == "47 checks: 41 pass, 1 fail, 5 skip"
+    assert out.splitlines()[-1] == "49 checks: 43 pass, 1 fail, 5 skip"
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [("", True), ("1", False)])
@@ -759,7 +822,7 @@ def test_script_runs_by_itself(
     )
     assert done.stderr == ""
     assert done.returncode == 0
-    assert done.stdout.endswith("47 checks: 47 pass, 0 fail, 0 skip\n")
+    assert done.stdout.endswith("49 checks: 49 pass, 0 fail, 0 skip\n")
 
 
 def test_reader_may_leave_early(serve: Serve, script: Path) -> None:
