@@ -117,6 +117,7 @@ SESSION_MIDDLEWARE = {
 }
 MIDDLEWARE = [
     "session_stack.logs.RequestIdMiddleware",
+    "session_stack.cookies.CookieNamesMiddleware",
     "lab.afterwards.AfterwardsMiddleware",
     "session_stack.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -65,7 +65,8 @@ HEADERS = {
 
 SESSION_COOKIE = {
     "__Host-": Reason(
-        "The name itself demands Secure, Path=/ and no Domain; the browser checks.",
+        "The name itself demands Secure, Path=/ and no Domain; the browser checks, and the server "
+        "takes no other name for it.",
         "A neighbouring subdomain that plants a session cookie of its own (session fixation).",
     ),
     "Secure": Reason(

@@ -37,6 +37,12 @@ def test_the_manual_names_every_setting_that_reaches_a_container() -> None:
     assert passed | {"COMPOSE_PROFILES"} == set(DEFAULTS)
 
 
+def test_layer_and_stack_compare_cookies_names_alike() -> None:
+    """Neither package imports the other."""
+    layer, stack = (ROOT / "app" / name for name in ("hardened_sessions", "session_stack"))
+    assert (layer / "cookie_names.py").read_text() == (stack / "cookie_names.py").read_text()
+
+
 def test_every_engine_has_its_service_and_profile() -> None:
     for backend in SESSION_BACKENDS:
         assert re.search(

@@ -53,3 +53,11 @@ def test_a_cookie_that_is_set_is_shown_without_its_value(visitor: Client) -> Non
     page = text_of(visitor.get("/"))
     assert f"__Host-sessionid={key_of(visitor)[:8]}…; " in page
     assert key_of(visitor) not in page
+
+
+def test_what_the_page_says_of_other_names_holds(visitor: Client) -> None:
+    assert "dropped before anything reads it" in text_of(visitor.get("/cookies/"))
+    visitor.get("/")
+    planted = f"\xe2\x80\x80{settings.SESSION_COOKIE_NAME}={key_of(visitor)}"
+    answer = visitor.get("/", headers={"Cookie": planted})
+    assert answer.context["visits"] == 1
