@@ -142,8 +142,10 @@ SESSION_PACKAGES = {
 }
 SESSION_ENGINE = f"{SESSION_PACKAGES[ENV.session_layer]}.{ENV.session_backend}"
 SESSION_CACHE_ALIAS = "sessions"
-SESSION_COOKIE_NAME = "__Host-sessionid"
+SESSION_COOKIE_NAME = ENV.session_cookie_name
 SESSION_COOKIE_AGE = ENV.session_cookie_age_seconds
+SESSION_EXPIRE_AT_BROWSER_CLOSE = ENV.session_expire_at_browser_close
+SESSION_SAVE_EVERY_REQUEST = ENV.session_save_every_request
 SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

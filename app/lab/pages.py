@@ -25,6 +25,9 @@ GROUPS = {
     "Look inside": (
         Page("inspector", "Inspector", "Your own session, down to the stored bytes."),
         Page("two_engines", "Two engines", "The same values as two engines store them."),
+        Page(
+            "session_settings", "Settings", "Each setting in force, and the line that changes it."
+        ),
         Page("middleware", "Middleware", "A request on its way, and what a wrong order breaks."),
         Page("custom_engine", "Your own engine", "An engine in sixty lines, and what it lacks."),
     ),

@@ -8,7 +8,7 @@ what it may be, and never a secret's value.
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -59,8 +59,11 @@ class Env:
     session_keys: SessionKeys
     session_grace: bool
     session_conflicts: SessionConflicts
+    session_cookie_name: str
     session_old_cookie_name: str | None
     session_cookie_age_seconds: int
+    session_expire_at_browser_close: bool
+    session_save_every_request: bool
     session_file_path: Path
     clearsessions_schedule: str
     clearsessions_jitter_seconds: int
@@ -81,6 +84,8 @@ class Env:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     session_encryption_keys: tuple[str, ...]
+    # Which variables had a value: the rest are defaults.
+    given: frozenset[str] = field(compare=False)
 
     @property
     def host(self) -> str:
@@ -189,6 +194,15 @@ def cookie_name(text: str) -> str:
         raise VariableError(
             f"is {text!r}; it may be a cookie's name, such as sessionid: "
             "letters, digits and !#$%&'*+-.^_`|~"
+        )
+    return text
+
+
+def host_cookie_name(text: str) -> str:
+    """Parse a name that browsers let this host alone set (RFC 6265bis, 4.1.3)."""
+    if not COOKIE_NAME.fullmatch(text) or not text.startswith("__Host-") or len(text) < 8:
+        raise VariableError(
+            f"is {text!r}; it may be a cookie's name that begins with __Host- or __Host-Http-"
         )
     return text
 
@@ -303,6 +317,9 @@ def read(environ: Mapping[str, str]) -> Env:
         session_conflicts=reader.value(
             "SESSION_CONFLICTS", one_of(get_args(SessionConflicts)), "merge"
         ),
+        session_cookie_name=reader.value(
+            "SESSION_COOKIE_NAME", host_cookie_name, "__Host-sessionid"
+        ),
         session_old_cookie_name=(
             reader.value("SESSION_OLD_COOKIE_NAME", cookie_name)
             if environ.get("SESSION_OLD_COOKIE_NAME")
@@ -313,6 +330,10 @@ def read(environ: Mapping[str, str]) -> Env:
             integer(60, COOKIE_AGE_MAX_SECONDS),
             str(TWO_WEEKS_SECONDS),
         ),
+        session_expire_at_browser_close=reader.value(
+            "SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean, "false"
+        ),
+        session_save_every_request=reader.value("SESSION_SAVE_EVERY_REQUEST", boolean, "false"),
         session_file_path=reader.value("SESSION_FILE_PATH", absolute_path, "/var/lib/sessions"),
         clearsessions_schedule=reader.value("CLEARSESSIONS_SCHEDULE", schedule, "0 * * * *"),
         clearsessions_jitter_seconds=reader.value(
@@ -344,6 +365,7 @@ def read(environ: Mapping[str, str]) -> Env:
             if environ.get("SESSION_ENCRYPTION_KEY_FILE")
             else ()
         ),
+        given=frozenset(name for name, value in environ.items() if value),
     )
     if reader.problems:
         raise SystemExit("\n".join(f"env: {problem}" for problem in reader.problems))

@@ -18,6 +18,7 @@ PAGES = {
     "Account": "/accounts/",
     "Inspector": "/inspector/",
     "Two engines": "/two-engines/",
+    "Settings": "/settings/",
     "Middleware": "/middleware/",
     "Your own engine": "/custom-engine/",
     "Choose": "/choose/",
