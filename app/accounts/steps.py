@@ -32,12 +32,19 @@ def record(request: HttpRequest, name: str, before: str) -> None:
     The one from after is what the next request brings: under `signed_cookies` the key is the
     cookie, which holds this very list.
     """
-    steps = request.session.get(KEY, [])
-    request.session[KEY] = [*steps, [name, before]][-KEPT:]
+    request.session[KEY] = [*kept(request), [name, before]][-KEPT:]
+
+
+def kept(request: HttpRequest) -> list[list[str]]:
+    """Return what the session says, as far as it was written here."""
+    found = request.session.get(KEY)
+    if not isinstance(found, list):
+        return []
+    return [step for step in found if isinstance(step, list) and [*map(type, step)] == [str, str]]
 
 
 def steps(request: HttpRequest) -> list[Step]:
     """Return the steps that this session remembers, the newest last."""
-    kept = request.session.get(KEY, [])
-    befores = [before for _, before in kept] + [current(request)]
-    return [Step(name, *sides) for (name, _), sides in zip(kept, pairwise(befores), strict=True)]
+    taken = kept(request)
+    befores = [before for _, before in taken] + [current(request)]
+    return [Step(name, *sides) for (name, _), sides in zip(taken, pairwise(befores), strict=True)]

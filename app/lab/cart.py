@@ -4,6 +4,7 @@ The session keeps `{"cart": {"<product id>": {"quantity": 2, "price": "4.50"}}}`
 JSON has no decimals, and a float is not money.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ from lab.models import Product
 
 QUANTITY_MAX = 99
 KEY = "cart"
+PRICE = re.compile(r"[0-9]{1,8}\.[0-9]{2}")  # as a product has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,19 @@ class QuantityForm(forms.Form):
 
 
 def stored(session: SessionBase) -> dict[str, dict[str, Any]]:
-    """Return what the session says, as a copy."""
-    return dict(session.get(KEY, {}))
+    """Return what the session says, as a copy, as far as this page can have written it."""
+    cart = session.get(KEY)
+    if not isinstance(cart, dict):
+        return {}
+    return {product: line for product, line in cart.items() if is_line(line)}
+
+
+def is_line(line: Any) -> bool:
+    """Return whether that is a quantity and a price."""
+    match line:
+        case {"quantity": int(quantity), "price": str(price)} if 1 <= quantity <= QUANTITY_MAX:
+            return PRICE.fullmatch(price) is not None
+    return False
 
 
 def lines(session: SessionBase, products: Iterable[Product]) -> list[Line]:

@@ -16,9 +16,16 @@ from lab.words import WHERE
 
 @never_cache
 def home(request: HttpRequest) -> HttpResponse:
-    """Count the visits of this session; the one page that starts a session by itself."""
-    visits = request.session.get("visits", 0) + 1
-    request.session["visits"] = visits
+    """Count the visits of this session; the one page that starts a session by itself.
+
+    Only a page that somebody reads is a visit: HEAD and OPTIONS write nothing, as everywhere.
+    """
+    visits = request.session.get("visits")
+    if not isinstance(visits, int):
+        visits = 0
+    if request.method == "GET":
+        visits += 1
+        request.session["visits"] = visits
     value = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     readable = backend() == "signed_cookies"
     context = {
