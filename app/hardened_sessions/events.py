@@ -21,6 +21,7 @@ ended = Signal()
 expired = Signal()
 unavailable = Signal()
 refused_cookie = Signal()
+refused_value = Signal()
 conflict = Signal()
 breaker_opened = Signal()
 breaker_closed = Signal()
@@ -32,6 +33,7 @@ SIGNALS = {
     "expired": (expired, logging.INFO),
     "unavailable": (unavailable, logging.WARNING),
     "refused_cookie": (refused_cookie, logging.WARNING),
+    "refused_value": (refused_value, logging.WARNING),
     "conflict": (conflict, logging.WARNING),
     "breaker_opened": (breaker_opened, logging.ERROR),
     "breaker_closed": (breaker_closed, logging.INFO),

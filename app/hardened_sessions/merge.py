@@ -22,13 +22,21 @@ def identity(data: Data) -> list[Any]:
 
 
 def same(one: Any, other: Any) -> bool:
+    """Return whether two values are one; those too deep to be compared count as changed."""
+    try:
+        return alike(one, other)
+    except RecursionError:
+        return False
+
+
+def alike(one: Any, other: Any) -> bool:
     """Return whether two values are one in JSON, where 1, 1.0 and true are three."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
     if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(alike, one, other))
     return bool(one == other)
 
 

@@ -7,17 +7,17 @@ backup, can bring sessions back: nothing here can tell.
 
 from typing import Any
 
-from hardened_sessions.clients.redis import RedisFullError, Script, redis_client
+from hardened_sessions.clients.redis import STORE, RedisFullError, Script, redis_client
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import codec, django_cache, keys
 from hardened_sessions.format.codec import Serializer, serializer_of
+from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import Draft, Stored
 from hardened_sessions.format.seal import etag, seal, unseal
 from hardened_sessions.stored_session import StoredSession
 
 PREFIX = "session:"
-STORE = "redis"
 
 REPLACE, ROTATE = Script("replace"), Script("rotate")
 
@@ -42,18 +42,17 @@ class RedisStorage:
         return seal(name, draft.version, draft.expires_ceil, body)
 
     def decoded(self, name: str, value: bytes) -> Stored | None:
-        """Return what a value says, or None where it is not authentic."""
+        """Return what a value says, or None where it is not authentic, or no session."""
+        return or_no_session(STORE, name, self.read, value)
+
+    def read(self, name: str, value: bytes) -> Stored | None:
+        """Return what a value says; raise where it is not authentic, or no session."""
         if keys.is_key(name):
-            data = django_cache.loads(value)
-            return None if data is None else Stored(name, value, data)
+            return Stored(name, value, django_cache.loads(value))
         sealed = unseal(name, value)
-        if sealed is None or sealed.notes:
-            return None  # with notes it is the copy of a row, from when cached_db was the engine
-        kept = self.serializer.loads(sealed.body)
-        data, pointer, opened = codec.unwrap(name, kept, self.serializer)
-        return Stored(
-            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
-        )
+        if sealed.notes:
+            return None  # the copy of a row, from when cached_db was the engine
+        return codec.read_sealed(name, value, sealed, self.serializer)
 
     def decode(self, stored: Stored) -> dict[str, Any]:
         """Return what the stored bytes say, in a dict of its own."""

@@ -22,6 +22,7 @@ from hardened_sessions.clearing import purge
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.codec import Serializer, serializer_of
+from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import Draft, Stored, epoch
 from hardened_sessions.format.seal import seal, unseal
 from hardened_sessions.stored_session import StoredSession
@@ -67,32 +68,22 @@ class FileStorage:
         return None
 
     def decoded(self, name: str, value: bytes, modified: float = 0.0) -> Stored | None:
-        """Return what a file says, or None where it is not authentic."""
-        if keys.is_key(name):
-            return self.decoded_of_django(name, value, modified)
-        sealed = unseal(name, value)
-        if sealed is None:
-            return None
-        kept = self.serializer.loads(sealed.body)
-        data, pointer, opened = codec.unwrap(name, kept, self.serializer)
-        return Stored(
-            name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
-        )
+        """Return what a file says, or None where it is not authentic, or no session."""
+        return or_no_session(STORE, name, self.read, value, modified)
 
-    def decoded_of_django(self, name: str, value: bytes, modified: float) -> Stored | None:
-        """Return what a file of Django's own engine says; its age runs from its modification."""
-        try:
-            data = signing.loads(
-                value.decode("ascii"), salt=codec.SALT, serializer=codec.as_class(self.serializer)
-            )
-        except (signing.BadSignature, UnicodeDecodeError, ValueError):
-            return None
-        expiry = data.get("_session_expiry")
+    def read(self, name: str, value: bytes, modified: float) -> Stored:
+        """Return what a file says; raise where it is not authentic, or no session."""
+        if not keys.is_key(name):
+            return codec.read_sealed(name, value, unseal(name, value), self.serializer)
+        # By Django's own engine: its age runs from its modification.
+        stored = codec.read_row(name, value.decode("ascii"), 0.0, self.serializer, trusted=False)
+        expiry = stored.data.get("_session_expiry")
         if isinstance(expiry, str):
-            expires = epoch(expiry)
+            stored.expires = epoch(expiry)
         else:
-            expires = modified + (expiry or settings.SESSION_COOKIE_AGE)
-        return Stored(name, value, data, expires=expires)
+            stored.expires = modified + (expiry or settings.SESSION_COOKIE_AGE)
+        stored.payload = value
+        return stored
 
     def decode(self, stored: Stored) -> dict[str, Any]:
         """Return what the stored bytes say, in a dict of its own."""

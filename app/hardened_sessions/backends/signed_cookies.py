@@ -23,6 +23,7 @@ from hardened_sessions.errors import (
     SessionUnavailableError,
 )
 from hardened_sessions.format import codec, encryption, keys
+from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import epoch as seconds_of
 from hardened_sessions.format.record import who
 from hardened_sessions.revocation import cookies as revocations
@@ -63,8 +64,10 @@ class SessionStore(HardenedSession):
                 events.emit("refused_cookie", self.store)
             self._session_key = None
             return {}
-        data = self.asked(lambda: self.opened(kept, value or ""))
-        if self.expires <= time.time():
+        data = self.asked(lambda: or_no_session(self.store, value or "", self.opened, kept))
+        if data is None:
+            pass
+        elif self.expires <= time.time():
             events.emit("expired", self.store, self.sid)
         elif self.asked(lambda: self.counts(data)):
             self.known_to_browser = True
@@ -92,23 +95,24 @@ class SessionStore(HardenedSession):
             return kept if isinstance(kept, dict) else None
         return None
 
-    def opened(self, kept: dict[str, Any], value: str) -> Data:
+    def opened(self, value: str, kept: dict[str, Any]) -> Data:
         """Take in what the cookie says of itself, and return its data."""
         if codec.META in kept:
-            self.sid, self.checked_at, self.expires, self.epoch = kept.pop(codec.META)
+            sid, checked_at, expires, epoch = kept.pop(codec.META)
+            self.sid, self.checked_at = str(sid), float(checked_at)
+            self.expires, self.epoch = float(expires), int(epoch)
             if codec.CIPHERTEXT in kept:
                 clear = encryption.decrypt(self.sid, kept[codec.CIPHERTEXT])
                 if clear is not None:
-                    data: Data = codec.serializer_of(self).loads(clear)
-                    return data
+                    return codec.require_plain(codec.serializer_of(self).loads(clear))
                 if self.expires > time.time():
                     raise SessionUnavailableError(self.store, encryption.UNOPENED)
                 return {}
-            return kept
+            return codec.require_plain(kept)
         # By Django's own engine: the cookie itself is its id, and its age runs from its signature.
         self.sid, self.checked_at = keys.hashed(value), 0.0
         signed_at = signing.b62_decode(value.rsplit(":", 2)[1])
-        expiry = kept.get("_session_expiry")
+        expiry = codec.require_plain(kept).get("_session_expiry")
         if isinstance(expiry, str):
             self.expires = seconds_of(expiry)
         else:

@@ -1,13 +1,20 @@
 """What a session looks like as JSON: its data, or a pointer to another one, or ciphertext."""
 
 import zlib
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 
 from hardened_sessions.format import encryption
-from hardened_sessions.format.record import Draft, Pointer, Stored
+from hardened_sessions.format.readable import (
+    UnreadableError,
+    or_no_session,
+    require_session,
+    unpacked,
+)
+from hardened_sessions.format.record import Draft, Kind, Pointer, Stored
+from hardened_sessions.format.seal import Sealed
 
 META = "_hs"
 POINTER = "_hs_to"
@@ -16,6 +23,9 @@ CIPHERTEXT = "_hs_sealed"
 # How much of its name a row repeats, so that it is no session under another one's: 64 bits, which
 # nobody meets a second time by making sessions, in less than half the room.
 BOUND_DIGITS = 16
+
+# What no authentic value exceeds once it is decompressed.
+LARGEST = 32 * 2**20  # bytes
 
 # As in Django's own engines: rows are readable by either, whatever the class is called.
 SALT = "django.contrib.sessions.SessionStore"
@@ -43,17 +53,41 @@ def unwrap(
 ) -> tuple[dict[str, Any], Pointer | None, bool]:
     """Return data and pointer of a kept JSON object, and whether a key opened it."""
     if POINTER in kept:
-        return {}, Pointer(*kept[POINTER]), True
+        return {}, pointer_of(*kept[POINTER]), True
     if CIPHERTEXT in kept:
         clear = encryption.decrypt(name, kept[CIPHERTEXT])
-        return ({}, None, False) if clear is None else (serializer.loads(clear), None, True)
-    return kept, None, True
+        if clear is None:
+            return {}, None, False
+        kept = serializer.loads(clear)
+    return require_plain(kept), None, True
+
+
+def require_plain(data: Any) -> dict[str, Any]:
+    """Return the data of a session; raise ValueError where it is none, or says more."""
+    plain = require_session(data)
+    refuse_reserved(plain)
+    return plain
+
+
+def pointer_of(kind: Kind, target: str, who: list[Any]) -> Pointer:
+    """Return a kept pointer."""
+    if kind not in get_args(Kind) or not isinstance(target, str):
+        raise UnreadableError("its pointer leads nowhere")
+    return Pointer(kind, target, who)
 
 
 def refuse_reserved(data: dict[str, Any]) -> None:
     """Raise ValueError where a session would pass for something that it is not."""
     if reserved := sorted({META, POINTER, CIPHERTEXT} & data.keys()):
         raise ValueError(f"the session keys {', '.join(reserved)} are the session layer's own")
+
+
+def read_sealed(name: str, value: bytes, sealed: Sealed, serializer: Serializer) -> Stored:
+    """Return the session in a sealed value."""
+    data, pointer, opened = unwrap(name, serializer.loads(sealed.body), serializer)
+    return Stored(
+        name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
+    )
 
 
 # --- Rows: Django's own format, readable by `Session.get_decoded()` -------------------------------
@@ -85,7 +119,12 @@ def pack(body: bytes) -> bytes:
 def decode_row(
     name: str, text: str, expires: float, serializer: Serializer, *, trusted: bool = False
 ) -> Stored | None:
-    """Return what a row says, or None where its signature or its name does not hold.
+    """Return what a row says, or None where it is not authentic, or no session."""
+    return or_no_session("database", name, read_row, text, expires, serializer, trusted)
+
+
+def read_row(name: str, text: str, expires: float, serializer: Serializer, trusted: bool) -> Stored:
+    """Return what a row says.
 
     Args:
         name: the name that the row was found under.
@@ -93,21 +132,29 @@ def decode_row(
         expires: `expire_date` in seconds since 1970: the true expiry of a row by Django.
         serializer: an instance of what `SESSION_SERIALIZER` names.
         trusted: the signature was verified before, or that of a seal around the text.
+
+    Raises:
+        UnreadableError: or any other, where it is not authentic, or no session.
     """
-    by_fallback = False
+    by_fallback = False if trusted else signed_by_fallback(text)
+    return row_of(name, text, expires, unsigned(text, serializer), serializer, by_fallback)
+
+
+def signed_by_fallback(text: str) -> bool:
+    """Return whether a text by `signing.dumps` holds by a former secret key only.
+
+    Raises:
+        UnreadableError: where it holds by none.
+    """
     try:
-        if trusted:
-            return row_of(name, text, expires, unsigned(text, serializer), serializer)
-        kept = signing.loads(text, salt=SALT, serializer=as_class(serializer), fallback_keys=[])
+        signing.TimestampSigner(salt=SALT, fallback_keys=[]).unsign(text)
     except signing.BadSignature:
         try:
-            kept = signing.loads(text, salt=SALT, serializer=as_class(serializer))
-        except (signing.BadSignature, ValueError):
-            return None
-        by_fallback = True
-    except ValueError:
-        return None  # by another serializer; as Django, whatever can't be read is no session
-    return row_of(name, text, expires, kept, serializer, by_fallback)
+            signing.TimestampSigner(salt=SALT).unsign(text)
+        except signing.BadSignature as error:
+            raise UnreadableError("its signature does not hold") from error
+        return True
+    return False
 
 
 def unsigned(text: str, serializer: Serializer) -> Any:
@@ -115,7 +162,7 @@ def unsigned(text: str, serializer: Serializer) -> Any:
     value = text.rsplit(":", 2)[0]
     packed = value.startswith(".")
     body = signing.b64_decode(value[packed:].encode())
-    return serializer.loads(zlib.decompress(body) if packed else body)
+    return serializer.loads(unpacked(body, LARGEST) if packed else body)
 
 
 def row_of(
@@ -125,17 +172,18 @@ def row_of(
     kept: dict[str, Any],
     serializer: Serializer,
     by_fallback: bool = False,
-) -> Stored | None:
-    """Return what a row's JSON object says, or None where it was written for another name."""
+) -> Stored:
+    """Return what a row's JSON object says.
+
+    Raises:
+        UnreadableError: where it was written for another name.
+    """
     version = 0
     if META in kept:
-        try:
-            told, until, bound = kept.pop(META).split(",")
-            version, expires = int(told), int(until)
-        except (AttributeError, ValueError):
-            return None  # not by this layer
+        told, until, bound = kept.pop(META).split(",")
+        version, expires = int(told), int(until)
         if bound != name[:BOUND_DIGITS]:
-            return None
+            raise UnreadableError("it is another session's")
     data, pointer, opened = unwrap(name, kept, serializer)
     return Stored(name, text, data, version, expires, pointer, by_fallback, opened)
 

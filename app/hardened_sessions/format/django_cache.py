@@ -1,23 +1,28 @@
-"""Sessions that Django's own `cache` engine left in Redis, and its form for the way back."""
+"""Sessions that Django's own `cache` engine left in Redis, and its form for the way back.
 
-import io
+Nothing signs them: whoever can write to Redis can have written one. So what a value may cost, and
+what it may say, is bounded before anybody works with it.
+"""
+
 import json
-import pickle
-import zlib
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
 
+from hardened_sessions.format import codec, plain_pickle
+from hardened_sessions.format.readable import UnreadableError, unpacked
+
 PREFIX = "django.contrib.sessions.cache"
 
+# What a value may come to, decompressed and with each part as often as it stands there.
+LARGEST = 2**20  # bytes
+MOST = 100_000  # lists, objects, keys, texts, numbers
+DEEPEST = 100  # levels of lists and objects
+LONGEST_NUMBER = 1024  # bits
 
-class PlainUnpickler(pickle.Unpickler):
-    """Unpickle plain values only: whoever could write to Redis must not run code here."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        """Refuse every class and function."""
-        raise pickle.UnpicklingError(f"{module_name}.{global_name} is refused")
+# What flashed messages are made of would pass for HTML.
+DROPPED = {"_messages"}
 
 
 def redis_key(key: str) -> str:
@@ -25,18 +30,43 @@ def redis_key(key: str) -> str:
     return str(caches[settings.SESSION_CACHE_ALIAS].make_key(PREFIX + key))
 
 
-def loads(value: bytes) -> dict[str, Any] | None:
-    """Return the session in a value of Django's or django-redis's, or None."""
+def loads(value: bytes) -> dict[str, Any]:
+    """Return the session in a value of Django's or django-redis's.
+
+    Raises:
+        UnreadableError: or any other, where it is none.
+    """
     if value.startswith(b"x"):  # zlib's first byte: django-redis can compress
-        value = zlib.decompress(value)
-    try:
-        data = json.loads(value)
-    except ValueError:
-        try:
-            data = PlainUnpickler(io.BytesIO(value)).load()
-        except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError):
-            return None
-    return data if isinstance(data, dict) else None
+        value = unpacked(value, LARGEST)
+    if len(value) > LARGEST:
+        raise UnreadableError(f"it is more than {LARGEST:,} bytes")
+    data = json.loads(value) if value.startswith(b"{") else plain_pickle.loads(value)
+    require_small(data)
+    # As its next save will have it: every key is text.
+    data = codec.require_plain(json.loads(json.dumps(data)))
+    return {name: value for name, value in data.items() if name not in DROPPED}
+
+
+def require_small(data: Any) -> None:
+    """Raise UnreadableError for what is too much, too deep, or can't be written.
+
+    Each part counts as often as it is referred to, so a few bytes can't stand for many.
+    """
+    parts, room, waiting = 0, LARGEST, [(data, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        parts += 1
+        if isinstance(value, str):
+            room -= len(value)
+            value.encode()
+        elif isinstance(value, dict):
+            waiting += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+        elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+            raise UnreadableError(f"it has a number of {value.bit_length():,} bits")
+        if parts + len(waiting) > MOST or room < 0 or depth > DEEPEST:
+            raise UnreadableError("it is too large, or too deep")
 
 
 def dumps(data: dict[str, Any]) -> bytes:

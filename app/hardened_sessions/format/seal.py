@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
+from hardened_sessions.format.readable import UnreadableError
 from hardened_sessions.format.signing_keys import current_key, keys
 
 FORMAT = b"s1"
@@ -33,16 +34,19 @@ def seal(name: str, version: int, expires: int, body: bytes, notes: bytes = b"")
     return b"%b|%b|%b" % (FORMAT, mac(current_key(PURPOSE), name, rest), rest)
 
 
-def unseal(name: str, value: bytes) -> Sealed | None:
-    """Return what the value says, or None where it was not sealed for this name."""
-    if not value.startswith(FORMAT + b"|"):
-        return None
-    found, _, rest = value[len(FORMAT) + 1 :].partition(b"|")
-    for number, key in enumerate(keys(PURPOSE)):
-        if hmac.compare_digest(found, mac(key, name, rest)):
-            version, expires, notes, body = rest.split(b"|", 3)
-            return Sealed(int(version), int(expires), notes, body, by_fallback=number > 0)
-    return None
+def unseal(name: str, value: bytes) -> Sealed:
+    """Return what the value says.
+
+    Raises:
+        UnreadableError: where it was not sealed for this name.
+    """
+    if value.startswith(FORMAT + b"|"):
+        found, _, rest = value[len(FORMAT) + 1 :].partition(b"|")
+        for number, key in enumerate(keys(PURPOSE)):
+            if hmac.compare_digest(found, mac(key, name, rest)):
+                version, expires, notes, body = rest.split(b"|", 3)
+                return Sealed(int(version), int(expires), notes, body, by_fallback=number > 0)
+    raise UnreadableError("its seal does not hold")
 
 
 def etag(value: bytes) -> bytes:

@@ -10,13 +10,14 @@ import time
 from contextlib import suppress
 
 from hardened_sessions import bounds
-from hardened_sessions.clients.redis import RedisFullError, Script, redis_client
+from hardened_sessions.clients.redis import STORE, RedisFullError, Script, redis_client
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import keys
-from hardened_sessions.format.codec import Serializer, decode_row
+from hardened_sessions.format.codec import Serializer, read_row
+from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import Stored
-from hardened_sessions.format.seal import Sealed, seal, unseal
+from hardened_sessions.format.seal import seal, unseal
 from hardened_sessions.revocation.feed import feed
 from hardened_sessions.storage.rows import COMMITTED, HORIZON
 
@@ -74,22 +75,27 @@ class Copies:
             SessionUnavailableError: when Redis gave no answer.
         """
         value: bytes | None = redis_client().call("GET", PREFIX + name)
-        sealed = unseal(name, value) if value else None
-        if sealed is None or sealed.by_fallback or not sealed.notes:
-            return None, value  # without notes it is a session, from when cache was the engine
+        if not value or value.startswith(LEASED):
+            return None, value
+        return or_no_session(STORE, name, self.read, value), value
+
+    def read(self, name: str, value: bytes) -> Stored | None:
+        """Return the row that a copy holds, where the copy counts.
+
+        Raises:
+            UnreadableError: or any other, where it is not authentic, or no session.
+        """
+        sealed = unseal(name, value)
+        if sealed.by_fallback or not sealed.notes:
+            return None  # without notes it is a session, from when cache was the engine
         horizon, generation, by_fallback = sealed.notes.split(b",")
         if not feed().counts(name, sealed.version, int(generation)):
-            return None, value
-        stored = self.decoded(name, sealed)
-        if stored is None:
-            return None, value
+            return None
+        text = sealed.body.decode()
+        stored = read_row(name, text, sealed.expires, self.serializer, trusted=True)
         stored.notes[HORIZON] = float(horizon)
         stored.by_fallback = by_fallback == b"1"
-        return stored, value
-
-    def decoded(self, name: str, sealed: Sealed) -> Stored | None:
-        """Return the row that the copy holds."""
-        return decode_row(name, sealed.body.decode(), sealed.expires, self.serializer, trusted=True)
+        return stored
 
     def fill(self, lease: Lease, stored: Stored | None) -> None:
         """Keep a lease's promise with the row that was read under it."""

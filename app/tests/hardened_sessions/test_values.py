@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.core.management import call_command
 from django.db import connection
 from django.views.debug import SafeExceptionReporterFilter
@@ -124,7 +125,8 @@ ROW_NAME = hashed("a" * 32)
     ],
 )
 def test_a_row_that_says_whose_it_is_is_nobody_elses(told: object, found: bool) -> None:
-    stored = codec.row_of(ROW_NAME, "", 0.0, {codec.META: told, "n": 1}, JSONSerializer())
+    text = signing.dumps({codec.META: told, "n": 1}, salt=codec.SALT)
+    stored = codec.decode_row(ROW_NAME, text, 0.0, JSONSerializer())
     assert (stored is not None) == found
     if stored is not None:
         assert (stored.version, stored.expires, stored.data) == (7, 2_000_000_000, {"n": 1})

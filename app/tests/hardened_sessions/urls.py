@@ -24,7 +24,7 @@ def write(request: HttpRequest) -> HttpResponse:
 
 
 def put(request: HttpRequest) -> HttpResponse:
-    request.session[request.GET["key"]] = True
+    request.session[request.GET["key"]] = "1"
     return HttpResponse("put")
 
 
