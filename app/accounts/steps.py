@@ -6,7 +6,7 @@ from itertools import pairwise
 from django.conf import settings
 from django.http import HttpRequest
 
-from lab.fingerprint import fingerprint
+from accounts.fingerprint import fingerprint
 
 KEY = "key_steps"
 KEPT = 5

@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 
+from accounts.fingerprint import LENGTH, fingerprint
 from accounts.steps import current, record, steps
-from lab.fingerprint import LENGTH, fingerprint
 
 
 @never_cache

@@ -10,12 +10,14 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from lab.store_calls import CountedConnection
 from session_stack import gunicorn
-from session_stack.env import SESSION_BACKENDS, load
+from session_stack.env import load
+from session_stack.layers import engines, named
 from session_stack.logs import logging_config
 
 ENV = load()
+LAYER = named(ENV.session_layer)
+ENGINES = engines(ENV.session_layer)
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- Core -----------------------------------------------------------------------------------------
@@ -27,16 +29,11 @@ USE_TZ = True
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
 
-# Django's own waits for a hung server without end.
-DATABASE_ENGINES = {
-    "hardened": "hardened_sessions.postgresql",
-    "stock": "django.db.backends.postgresql",
-}
 # A process keeps one connection for each gunicorn thread; without that, opening connections costs
 # more than all the rest of a request together.
 DATABASES = {
     "default": {
-        "ENGINE": DATABASE_ENGINES[ENV.session_layer],
+        "ENGINE": LAYER.DATABASE,
         "HOST": ENV.database_host,
         "PORT": ENV.database_port,
         "NAME": ENV.database_name,
@@ -57,11 +54,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
     "session_stack",
-    "lab",
     "accounts",
-    # With either layer, so that a change of layers changes no table. Before Django's own sessions:
-    # both have a command clearsessions.
-    "hardened_sessions",
+    *LAYER.APPS,  # before Django's own sessions: both have a command clearsessions
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -70,7 +64,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -81,7 +75,6 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "lab.pages.navigation",
             ],
         },
     }
@@ -108,25 +101,15 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Middleware -----------------------------------------------------------------------------------
 
-SESSION_MIDDLEWARE = {
-    "hardened": [
-        "hardened_sessions.outages.DatabaseOutageMiddleware",
-        "hardened_sessions.middleware.HardenedSessionMiddleware",
-    ],
-    "stock": ["django.contrib.sessions.middleware.SessionMiddleware"],
-}
 MIDDLEWARE = [
     "session_stack.logs.RequestIdMiddleware",
     "session_stack.cookies.CookieNamesMiddleware",
-    "lab.afterwards.AfterwardsMiddleware",
     "session_stack.headers.HeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "lab.browser_close.BrowserCloseMiddleware",
-    *SESSION_MIDDLEWARE[ENV.session_layer],
+    *LAYER.MIDDLEWARE,
     "session_stack.cross_site.CrossSiteMiddleware",
-    "lab.session_trace.SessionTraceMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -136,11 +119,7 @@ MIDDLEWARE = [
 
 # --- Sessions -------------------------------------------------------------------------------------
 
-SESSION_PACKAGES = {
-    "hardened": "hardened_sessions.backends",
-    "stock": "django.contrib.sessions.backends",
-}
-SESSION_ENGINE = f"{SESSION_PACKAGES[ENV.session_layer]}.{ENV.session_backend}"
+SESSION_ENGINE = f"{LAYER.ENGINES}.{ENV.session_backend}"
 SESSION_CACHE_ALIAS = "sessions"
 SESSION_COOKIE_NAME = ENV.session_cookie_name
 SESSION_COOKIE_AGE = ENV.session_cookie_age_seconds
@@ -156,7 +135,7 @@ HARDENED_SESSIONS = {
     "CONFLICTS": ENV.session_conflicts,
     "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
     "THREADS": gunicorn.threads,
-    "PREVIOUS_ENGINES": SESSION_BACKENDS,  # any of them may have run before
+    "PREVIOUS_ENGINES": ENGINES,  # any of them may have run before
     "ENCRYPTION_KEYS": ENV.session_encryption_keys,
 }
 
@@ -177,10 +156,7 @@ if ENV.uses_redis:
             "SOCKET_CONNECT_TIMEOUT": 0.3,  # seconds
             "SOCKET_TIMEOUT": 0.3,  # seconds
             # redis-py's own default tries ten times: seconds of waiting on a hung server.
-            "CONNECTION_POOL_KWARGS": {
-                "retry": Retry(NoBackoff(), 0),
-                "connection_class": CountedConnection,
-            },
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
         },
     }
 
@@ -205,7 +181,7 @@ CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [ENV.origin]
-CSRF_FAILURE_VIEW = "lab.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "session_stack.errors.csrf_failure"
 
 # --- Messages -------------------------------------------------------------------------------------
 
@@ -243,3 +219,23 @@ SILENCED_SYSTEM_CHECKS = [
 if not ENV.hsts_seconds:
     # HSTS is switched on, and ramped up, once the certificate is one that every browser trusts.
     SILENCED_SYSTEM_CHECKS.append("security.W004")
+
+# --- The lab: goes with app/lab and its block in urls.py ------------------------------------------
+
+from lab.store_calls import CountedConnection  # noqa: E402 - all of the lab is in this block
+
+INSTALLED_APPS.insert(0, "lab")
+TEMPLATES[0]["OPTIONS"]["context_processors"].append("lab.pages.navigation")
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("django.middleware.common.CommonMiddleware"),
+    "lab.session_trace.SessionTraceMiddleware",
+)
+MIDDLEWARE.insert(
+    MIDDLEWARE.index(LAYER.MIDDLEWARE[-1]), "lab.browser_close.BrowserCloseMiddleware"
+)
+MIDDLEWARE.insert(2, "lab.afterwards.AfterwardsMiddleware")
+for _cache in CACHES.values():
+    if "CONNECTION_POOL_KWARGS" in _cache.get("OPTIONS", {}):
+        _cache["OPTIONS"]["CONNECTION_POOL_KWARGS"]["connection_class"] = CountedConnection
+
+# --- End of the lab -------------------------------------------------------------------------------

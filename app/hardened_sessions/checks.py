@@ -1,6 +1,7 @@
 """System checks: what would break the layer's promises is refused before anything is served."""
 
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
@@ -25,14 +26,24 @@ def engine() -> str | None:
     return name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else None
 
 
+def session_class() -> Any:
+    """Return the SessionStore of the engine in use, or None where it is not the layer's."""
+    return import_module(settings.SESSION_ENGINE).SessionStore if engine() else None
+
+
+def stores() -> tuple[str, ...]:
+    """Return where the engine in use keeps anything; nothing where it is not the layer's."""
+    return session_class().stores if engine() else ()
+
+
 def uses_database() -> bool:
     """Return whether the engine in use asks the database."""
-    return engine() in ("db", "cached_db", "signed_cookies")
+    return "postgres" in stores()
 
 
 def uses_redis() -> bool:
     """Return whether the engine in use keeps anything in Redis."""
-    return engine() in ("cache", "cached_db")
+    return "redis" in stores()
 
 
 @register(Tags.security)
@@ -205,7 +216,7 @@ def check_database(
             hint="The layer's statements are for PostgreSQL and SQLite.",
             id="hardened_sessions.E009",
         )
-    elif connection.vendor == "sqlite" and engine() in ("cached_db", "signed_cookies"):
+    elif connection.vendor == "sqlite" and session_class().reads_feed:
         yield Warning(
             "SQLite has no change feed: the database is read at each load.",
             hint="PostgreSQL has one.",
@@ -257,7 +268,7 @@ def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
             hint="It may be noeviction.",
             id="hardened_sessions.E010",
         )
-    if engine() == "cache" and not info["aof_enabled"]:
+    if stores()[0] == "redis" and not info["aof_enabled"]:
         yield Error(
             "Redis keeps no append-only file: a sign-out could be undone by its restart.",
             hint="redis.conf may hold: appendonly yes",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from django.conf import settings
@@ -11,7 +12,8 @@ from django.core.signals import setting_changed
 Keys = Literal["read", "hash"]
 Conflicts = Literal["merge", "strict"]
 
-ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
+# Each module in backends/ is an engine of that name.
+ENGINES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("backends/[a-z]*.py")))
 
 
 @dataclass(frozen=True, slots=True)

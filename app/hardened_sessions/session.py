@@ -27,6 +27,11 @@ class HardenedSession(SessionBase):
     """A session with a third answer, whose expiry the server keeps."""
 
     store: str  # the engine's name in events
+    # Where the engine keeps anything: postgres, redis or folder. The first one decides; without the
+    # others it serves on.
+    stores: tuple[str, ...]
+    clears: type | None = None  # what removes expired sessions; None where the store does
+    reads_feed = False  # of what was ended or changed elsewhere
     key_salt = codec.SALT
 
     def __init__(self, session_key: str | None = None) -> None:

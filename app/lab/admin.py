@@ -20,8 +20,7 @@ from django.views.decorators.http import require_POST
 
 from lab.layers import layer
 from lab.models import Product
-
-ROW_BACKENDS = ("db", "cached_db")
+from session_stack.layers import session_class
 
 
 @admin.register(Product)
@@ -131,5 +130,5 @@ class SessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # none at run ti
         return list(Session.objects.filter(expire_date=moment)) if moment.tzinfo else []
 
 
-if settings.ENV.session_backend in ROW_BACKENDS:
+if hasattr(session_class(settings.ENV.session_backend), "get_model_class"):
     admin.site.register(Session, SessionAdmin)

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from django.conf import settings
 
-from session_stack.env import SESSION_BACKENDS, SessionBackend
-
 RECORDED = Path(__file__).parent / "recorded"
 
 # The survivals that a restart of the stack is not part of: what a visitor of Home wants to know.
@@ -69,20 +67,20 @@ def recorded(layer: str) -> dict[str, dict[str, bool]]:
 
 
 def table() -> list[tuple[Fact, list[Answer]]]:
-    """Return every fact with its answers, in the order of `SESSION_BACKENDS`."""
+    """Return every fact with its answers, in the order of `settings.ENGINES`."""
     results = recorded(settings.ENV.session_layer)
     return [
-        (fact, [Answer(results.get(fact.name, {}).get(b), fact.wanted) for b in SESSION_BACKENDS])
+        (fact, [Answer(results.get(fact.name, {}).get(b), fact.wanted) for b in settings.ENGINES])
         for fact in FACTS
     ]
 
 
-def answer(name: str, backend: SessionBackend) -> bool | None:
+def answer(name: str, backend: str) -> bool | None:
     """Return what was measured for one engine on the layer that runs."""
     return recorded(settings.ENV.session_layer).get(name, {}).get(backend)
 
 
-def survivals(backend: SessionBackend) -> tuple[list[str], list[str]]:
+def survivals(backend: str) -> tuple[list[str], list[str]]:
     """Return what sessions of this engine outlive, and what they do not."""
     measured = {name: answer(name, backend) for name in RESTARTS}
     return (

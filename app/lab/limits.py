@@ -14,10 +14,10 @@ COOKIE_BYTES = 3072
 def require_room(session: SessionBase, changes: dict[str, Any]) -> None:
     """Raise ValidationError where the session would outgrow its cookie with these changes.
 
-    Only `signed_cookies` keeps the data there. Django saves without a word, and the browser drops
+    Django saves without a word, and the browser drops
     the new cookie and goes on sending the old one.
     """
-    if backend() != "signed_cookies":
+    if not layer().in_cookie(backend()):
         return
     size = layer().cookie_size(session, {**dict(session.items()), **changes})
     if size > COOKIE_BYTES:

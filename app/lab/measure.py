@@ -8,8 +8,9 @@ from statistics import median, quantiles
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
-from lab.layers import layer, store_class
-from session_stack.env import SESSION_BACKENDS, SessionBackend
+from lab.layers import layer
+from session_stack import layers
+from session_stack.layers import session_class
 from session_stack.startup.probes import StoreUnavailableError, probe_folder
 
 ROUNDS = 40
@@ -41,22 +42,20 @@ class Timing:
 class Result:
     """What one engine took, and how many bytes it keeps."""
 
-    backend: SessionBackend
+    backend: str
     load: Timing
     save: Timing
     size: int
 
 
-def reachable() -> list[SessionBackend]:
+def reachable() -> list[str]:
     """Return the engines that this container can use: those whose stores it was given."""
-    given: dict[SessionBackend, bool] = {
-        "db": True,
-        "cached_db": settings.ENV.uses_redis,
-        "cache": settings.ENV.uses_redis,
-        "file": has_folder(),
-        "signed_cookies": True,
-    }
-    return [backend for backend in SESSION_BACKENDS if given[backend]]
+    given = {"postgres": True, "redis": settings.ENV.uses_redis, "folder": has_folder()}
+    return [
+        name
+        for name in settings.ENGINES
+        if all(given[store] for store in layers.layer().stores(session_class(name)))
+    ]
 
 
 def has_folder() -> bool:
@@ -82,9 +81,9 @@ def measure() -> list[Result]:
         _one_at_a_time.release()
 
 
-def measure_one(backend: SessionBackend) -> Result:
+def measure_one(backend: str) -> Result:
     """Load and save a session of this engine many times, and end it."""
-    engine = store_class(backend)
+    engine = session_class(backend)
     session = engine()
     session.update(CONTENTS)
     session.save()
@@ -104,7 +103,7 @@ def measure_one(backend: SessionBackend) -> Result:
     return Result(backend, timing(loads), timing(saves), size)
 
 
-def stored_size(backend: SessionBackend, session: SessionBase) -> int:
+def stored_size(backend: str, session: SessionBase) -> int:
     """Return the bytes that are kept, in every place together."""
     places = layer().places(backend, session.session_key or "")
     return sum(place.size for place in places)

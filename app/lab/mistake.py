@@ -12,7 +12,8 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from lab.layers import backend, store_class
+from lab.layers import backend
+from session_stack.layers import session_class
 
 
 class Request:
@@ -65,7 +66,7 @@ def attempts() -> list[Attempt]:
 
 def attempt(change: Callable[[Request], None]) -> Attempt:
     """Change a stored session once, save it by the middleware's rule, and load it again."""
-    engine = store_class(backend())
+    engine = session_class(backend())
     session = engine()
     session["basket"] = {"apples": 1}
     session.save()

@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from lab import expiry
-from lab.layers import backend, store_class
+from lab.layers import backend
+from session_stack.layers import session_class
 
 COOKIE = "__Host-witness"
 SALT = "lab.witness"
@@ -38,7 +39,7 @@ def summon(request: HttpRequest, response: HttpResponse, cleaned: dict[str, Any]
     dismiss(request, response)
     if cleaned["choice"] not in ("seconds", "date", "both"):
         return
-    store = store_class(backend())()
+    store = session_class(backend())()
     expiry.apply(store, cleaned)
     store["witness"] = True
     store.save()
@@ -53,7 +54,7 @@ def dismiss(request: HttpRequest, response: HttpResponse) -> None:
     if not (known := read(request)):
         return
     key, _ = known
-    store_class(backend())(key).delete()
+    session_class(backend())(key).delete()
     response.delete_cookie(COOKIE, samesite="Lax")
 
 
@@ -62,7 +63,7 @@ def ask(request: HttpRequest) -> Witness | None:
     if not (known := read(request)):
         return None
     key, ends = known
-    store = store_class(backend())(key)
+    store = session_class(backend())(key)
     accepted = bool(store.get("witness"))
     if not accepted and store.session_key:
         store.delete()  # the file engine makes a new session where it meets an expired one

@@ -1,8 +1,6 @@
 """What no test can measure: where each engine keeps a session, in a few words."""
 
-from session_stack.env import SessionBackend
-
-WHERE: dict[SessionBackend, str] = {
+WHERE: dict[str, str] = {
     "db": "a row in Postgres",
     "cached_db": "a row in Postgres, with a copy in Redis before it",
     "cache": "a key in Redis",

@@ -7,7 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
-from hardened_sessions.checks import sharing_with
+from session_stack.layers import layer, session_class
 
 ONE_YEAR_SECONDS = 365 * 24 * 3600  # the least that the preload list takes (hstspreload.org)
 
@@ -58,6 +58,18 @@ def check_hsts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
         )
 
 
+@register(Tags.security)
+def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
+    """An engine that keeps sessions in Redis was given one."""
+    engine = settings.ENV.session_backend
+    if "redis" in layer().stores(session_class(engine)) and not settings.ENV.uses_redis:
+        yield Error(
+            f"REDIS_PASSWORD is not set, and {engine} keeps sessions in Redis.",
+            hint=f"REDIS_PASSWORD_FILE may stand at the service app-{engine}.",
+            id="stack.E008",
+        )
+
+
 @register(Tags.security, deploy=True)
 def check_session_cache(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
@@ -84,7 +96,11 @@ def check_session_cache(
             "or less.",
             id="stack.E005",
         )
-    sharing = sharing_with(alias)
+    sharing = [
+        name
+        for name, other in settings.CACHES.items()
+        if name != alias and other.get("LOCATION") == cache.get("LOCATION")
+    ]
     if alias == "default" or sharing:
         yield Error(
             f"Sessions share the cache {alias!r} with {', '.join(sharing) or 'everything else'}: "

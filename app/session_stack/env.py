@@ -15,13 +15,11 @@ from typing import Final, Literal, get_args
 
 from croniter import croniter
 
-SessionBackend = Literal["db", "cached_db", "cache", "file", "signed_cookies"]
-SessionLayer = Literal["hardened", "stock"]
+from session_stack.layers import LAYERS, engines
+
 SessionKeys = Literal["hash", "read"]
 SessionConflicts = Literal["merge", "strict"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-SESSION_BACKENDS: Final[tuple[SessionBackend, ...]] = get_args(SessionBackend)
 
 SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for as many
 PASSWORD_MIN_LENGTH: Final = 16  # characters
@@ -54,8 +52,8 @@ class Env:
     hsts_preload: bool
     sign_ins_per_minute: int  # nginx's limit; read here so that a bad value stops the start
     # Sessions
-    session_backend: SessionBackend
-    session_layer: SessionLayer
+    session_layer: str
+    session_backend: str
     session_keys: SessionKeys
     session_grace: bool
     session_conflicts: SessionConflicts
@@ -99,8 +97,8 @@ class Env:
 
     @property
     def uses_redis(self) -> bool:
-        """Return whether the session backend keeps anything in Redis."""
-        return self.session_backend in ("cache", "cached_db")
+        """Return whether this container was given a Redis: its compose service says so."""
+        return self.redis_password is not None
 
 
 class Reader:
@@ -142,6 +140,24 @@ def one_of[T: str](words: tuple[T, ...]) -> Callable[[str], T]:
         raise VariableError(f"is {text!r}; it may be {', '.join(words)}")
 
     return parse
+
+
+def layer(text: str) -> str:
+    """Parse the name of a session layer that is installed."""
+    name = one_of(LAYERS)(text)
+    try:
+        engines(name)
+    except ModuleNotFoundError as error:
+        others = ", ".join(other for other in LAYERS if other != name)
+        raise VariableError(
+            f"is {name!r}, whose package {error.name} is not there; it may be {others}"
+        ) from error
+    return name
+
+
+def engine_of(layer: str | None) -> Callable[[str], str]:
+    """Return a parser for the name of one of a layer's engines; takes any where that is unknown."""
+    return one_of(engines(layer)) if layer else word
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -301,7 +317,7 @@ def read(environ: Mapping[str, str]) -> Env:
         SystemExit: with one line for each variable that is not what it may be.
     """
     reader = Reader(environ)
-    backend = reader.value("SESSION_BACKEND", one_of(SESSION_BACKENDS))
+    session_layer = reader.value("SESSION_LAYER", layer, "hardened")
     env = Env(
         domain=reader.value("DOMAIN", domain),
         https_port=reader.value("HTTPS_PORT", integer(1, 65535), "443"),
@@ -309,8 +325,8 @@ def read(environ: Mapping[str, str]) -> Env:
         hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),
         hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
-        session_backend=backend,
-        session_layer=reader.value("SESSION_LAYER", one_of(get_args(SessionLayer)), "hardened"),
+        session_layer=session_layer,
+        session_backend=reader.value("SESSION_BACKEND", engine_of(session_layer)),
         session_keys=reader.value("SESSION_KEYS", one_of(get_args(SessionKeys)), "hash"),
         # A stack that ran on stock has sessions under their keys, and would log everybody out.
         session_grace=reader.value("SESSION_GRACE", boolean, "true"),
@@ -351,7 +367,7 @@ def read(environ: Mapping[str, str]) -> Env:
         redis_user=reader.value("REDIS_USER", word, "app"),
         redis_password=(
             reader.secret("REDIS_PASSWORD", PASSWORD_MIN_LENGTH)
-            if backend in ("cache", "cached_db")
+            if environ.get("REDIS_PASSWORD") or "REDIS_PASSWORD_FILE" in environ
             else None
         ),
         secret_key=reader.secret("SECRET_KEY", SECRET_KEY_MIN_LENGTH),

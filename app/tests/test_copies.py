@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from session_stack.env import SESSION_BACKENDS, Env, read
+from session_stack.env import Env, read
+from session_stack.layers import engines
+
+ENGINES = engines("hardened")
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -44,7 +47,7 @@ def test_layer_and_stack_compare_cookies_names_alike() -> None:
 
 
 def test_every_engine_has_its_service_and_profile() -> None:
-    for backend in SESSION_BACKENDS:
+    for backend in ENGINES:
         assert re.search(
             rf"^  app-{backend}:\n.*\n    profiles: \[{backend}[\],]", COMPOSE, re.MULTILINE
         )

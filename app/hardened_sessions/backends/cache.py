@@ -156,6 +156,7 @@ class SessionStore(StoredSession):
     """A session in Redis."""
 
     store = "cache"
+    stores = ("redis",)
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)

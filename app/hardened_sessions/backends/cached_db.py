@@ -133,6 +133,8 @@ class SessionStore(db.SessionStore):
     """A session in Django's table, copied to Redis."""
 
     store = "cached_db"
+    stores = ("postgres", "redis")
+    reads_feed = True
     storage: CachedRowStorage
 
     def __init__(self, session_key: str | None = None) -> None:

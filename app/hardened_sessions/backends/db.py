@@ -21,6 +21,8 @@ class SessionStore(StoredSession):
     """A session in Django's table."""
 
     store = "db"
+    stores: tuple[str, ...] = ("postgres",)
+    clears = purge.RowPurge
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)

@@ -283,6 +283,8 @@ class SessionStore(StoredSession):
     """A session in a file."""
 
     store = "file"
+    stores = ("folder",)
+    clears = purge.FilePurge
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)

@@ -17,6 +17,7 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core import signing
 
 from hardened_sessions import bounds, events
+from hardened_sessions.clearing import purge
 from hardened_sessions.errors import (
     CookieTooLargeError,
     SessionRotatedError,
@@ -38,6 +39,9 @@ class SessionStore(HardenedSession):
     """A session in a cookie."""
 
     store = "signed_cookies"
+    stores = ("postgres",)  # the rows of ended cookies
+    reads_feed = True
+    clears = purge.RowPurge
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)

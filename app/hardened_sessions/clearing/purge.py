@@ -41,6 +41,8 @@ class Progress:
 class Purge(Protocol):
     """Something that expired sessions are removed from."""
 
+    place: str
+
     def steps(self) -> Iterator[Progress]:
         """Do one step for each value drawn."""
 
@@ -62,6 +64,8 @@ class RowPurge:
     and after a checkpoint every page that is touched is written to the log whole: on 10 million
     rows that was nine times the log.
     """
+
+    place = "table django_session"
 
     @property
     def connection(self) -> Any:
@@ -173,6 +177,8 @@ class FilePurge:
     what is left to do for each is a look at it, and the deletion.
     """
 
+    place = "folder of file sessions"
+
     def __init__(self) -> None:
         self.failure: Exception | None = None
 
@@ -243,14 +249,3 @@ def remove_orphan(directory: int, file: str) -> bool:
     if os.stat(file, dir_fd=directory).st_ctime < time.time() - ORPHAN_SECONDS:
         os.unlink(file, dir_fd=directory)
     return False
-
-
-def purges(engine: str) -> list[Purge]:
-    """Return what an engine's expired sessions are removed from, by the engine's last word."""
-    known: dict[str, list[Purge]] = {
-        "db": [RowPurge()],
-        "cached_db": [RowPurge()],
-        "file": [FilePurge()],
-        "signed_cookies": [RowPurge()],
-    }
-    return known.get(engine, [])

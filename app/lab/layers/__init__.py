@@ -13,8 +13,6 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 
-from session_stack.env import SessionBackend
-
 # Times: a moment in words, seconds from now, or seconds since 1970 of the last change.
 type Shows = Literal["raw", "decoded", "expires", "seconds left", "changed"]
 
@@ -46,16 +44,20 @@ class Layer(Protocol):
         """Return what this layer is, in a few words."""
         ...
 
-    def places(self, backend: SessionBackend, key: str) -> list[Place]:
+    def places(self, backend: str, key: str) -> list[Place]:
         """Return every place where the backend keeps the session with this key, as it is now."""
         ...
 
+    def in_cookie(self, backend: str) -> bool:
+        """Return whether the backend keeps the session's data in the cookie itself."""
+        ...
+
     def cookie_contents(self, value: str) -> dict[str, Any] | None:
-        """Return what anyone can read in a `signed_cookies` cookie; None where it is not ours."""
+        """Return what anyone can read in a cookie that holds the data, or None."""
         ...
 
     def cookie_size(self, session: SessionBase, data: dict[str, Any]) -> int:
-        """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
+        """Return the bytes of name and value of a cookie that holds this data."""
         ...
 
     def read_row(self, row: Session) -> tuple[dict[str, Any], datetime]:
@@ -76,13 +78,7 @@ def layer() -> Layer:
     return cast(Layer, import_module(f"lab.layers.{settings.ENV.session_layer}"))
 
 
-def backend() -> SessionBackend:
+def backend() -> str:
     """Return the session backend that runs."""
-    running: SessionBackend = settings.ENV.session_backend
+    running: str = settings.ENV.session_backend
     return running
-
-
-def store_class(name: SessionBackend) -> type[SessionBase]:
-    """Return a backend's SessionStore in the layer that runs."""
-    package = settings.SESSION_PACKAGES[settings.ENV.session_layer]
-    return cast(type[SessionBase], import_module(f"{package}.{name}").SessionStore)

@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from accounts.fingerprint import of_hash
 from hardened_sessions.backends import signed_cookies
 from hardened_sessions.backends.cache import PREFIX
 from hardened_sessions.backends.file import folder
@@ -19,10 +20,9 @@ from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.record import Stored, epoch
 from hardened_sessions.stored_session import StoredSession
-from lab.fingerprint import of_hash
-from lab.layers import Command, Place, backend, stock, store_class
+from lab.layers import Command, Place, backend, stock
 from lab.layers.commands import IN_REDIS, ROW, SHELL
-from session_stack.env import SessionBackend
+from session_stack.layers import session_class
 
 FETCH = (
     "from importlib import import_module; "
@@ -46,9 +46,9 @@ def describe() -> str:
     return "the hardened engines"
 
 
-def places(backend: SessionBackend, key: str) -> list[Place]:
+def places(backend: str, key: str) -> list[Place]:
     """Return every place where the backend keeps the session with this key, as it is now."""
-    if backend == "signed_cookies":
+    if in_cookie(backend):
         return [stock.cookie(key, without=codec.META)]
     stored = engine(backend).storage.fetch(keys.names_for(key), fresh=True)
     if stored is None:
@@ -56,16 +56,23 @@ def places(backend: SessionBackend, key: str) -> list[Place]:
     if keys.is_key(stored.name):
         # Django's own form, until its next save: its name is the key, and not to be shown.
         return stock.places(backend, key)
-    if backend == "file":
-        return [file(stored)]
-    row_or_key = [] if backend == "cache" else [row(backend, stored)]
-    in_redis = [] if backend == "db" else redis_key(backend, stored)
-    return in_redis + row_or_key
+    stores = session_class(backend).stores  # type: ignore[attr-defined] # the layer's have it
+    found = redis_key(backend, stored) if "redis" in stores else []
+    if "folder" in stores:
+        found.append(file(backend, stored))
+    if "postgres" in stores:
+        found.append(row(backend, stored))
+    return found
 
 
-def engine(backend: SessionBackend) -> StoredSession:
+def in_cookie(backend: str) -> bool:
+    """Return whether the engine has no storage on the server."""
+    return not issubclass(session_class(backend), StoredSession)
+
+
+def engine(backend: str) -> StoredSession:
     """Return an empty session of the backend."""
-    return cast(StoredSession, store_class(backend)())
+    return cast(StoredSession, session_class(backend)())
 
 
 def ends(stored: Stored) -> datetime:
@@ -73,7 +80,7 @@ def ends(stored: Stored) -> datetime:
     return datetime.fromtimestamp(stored.expires, UTC)
 
 
-def shell(backend: SessionBackend, stored: Stored) -> tuple[Command, Command]:
+def shell(backend: str, stored: Stored) -> tuple[Command, Command]:
     """Return the commands that read the value with the engine's own code."""
     return (
         Command("decoded", SHELL.format(backend=backend, code=DATA.format(name=stored.name))),
@@ -81,7 +88,7 @@ def shell(backend: SessionBackend, stored: Stored) -> tuple[Command, Command]:
     )
 
 
-def row(backend: SessionBackend, stored: Stored) -> Place:
+def row(backend: str, stored: Stored) -> Place:
     """Return the row of `django_session`."""
     where = f"session_key = '{stored.name}'"
     return Place(
@@ -97,15 +104,16 @@ def row(backend: SessionBackend, stored: Stored) -> Place:
     )
 
 
-def redis_key(backend: SessionBackend, stored: Stored) -> list[Place]:
-    """Return the key in Redis: the session, or for `cached_db` a copy of the row."""
+def redis_key(backend: str, stored: Stored) -> list[Place]:
+    """Return the key in Redis: the session, or a copy of its row."""
+    decides = session_class(backend).stores[0] == "redis"  # type: ignore[attr-defined]
     name = PREFIX + stored.name
     value, milliseconds = redis_client().call("GET", name), redis_client().call("PTTL", name)
     if value is None or milliseconds < 0:
         return []
     return [
         Place(
-            kind="a key in Redis" if backend == "cache" else "a copy in Redis",
+            kind="a key in Redis" if decides else "a copy in Redis",
             name=name,
             raw=value.decode(),
             size=len(value),
@@ -113,16 +121,16 @@ def redis_key(backend: SessionBackend, stored: Stored) -> list[Place]:
             commands=(
                 Command("raw", IN_REDIS.format(command=f"get {name}")),
                 Command("seconds left", IN_REDIS.format(command=f"ttl {name}")),
-                *(shell(backend, stored)[:1] if backend == "cache" else ()),
+                *(shell(backend, stored)[:1] if decides else ()),
             ),
         )
     ]
 
 
-def file(stored: Stored) -> Place:
+def file(backend: str, stored: Stored) -> Place:
     """Return the file; its modification time is when the session ends."""
     path = folder() / f"{settings.SESSION_COOKIE_NAME}{stored.name}"
-    execute = "docker compose exec app-file"
+    execute = f"docker compose exec app-{backend}"
     return Place(
         kind="a file",
         name=str(path),
@@ -131,14 +139,14 @@ def file(stored: Stored) -> Place:
         expires=ends(stored),
         commands=(
             Command("raw", f"{execute} cat {path}"),
-            shell("file", stored)[0],
+            shell(backend, stored)[0],
             Command("expires", f"{execute} date --utc --iso-8601=seconds --reference={path}"),
         ),
     )
 
 
 def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
-    """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
+    """Return the bytes of name and value of a cookie that holds this data."""
     store = cast(signed_cookies.SessionStore, session)
     return len(settings.SESSION_COOKIE_NAME) + len(store.cookie_value(data))
 
@@ -148,7 +156,7 @@ def read_row(row: Session) -> tuple[dict[str, Any], datetime]:
 
     `expire_date` is when the row may be cleared, which is later.
     """
-    serializer = codec.serializer_of(store_class("db")())
+    serializer = codec.serializer_of(session_class(backend())())
     stored = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
     return (stored.data, ends(stored)) if stored else ({}, row.expire_date)
 

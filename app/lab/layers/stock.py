@@ -10,22 +10,20 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.cache import KEY_PREFIX as CACHE_PREFIX
-from django.contrib.sessions.backends.cached_db import KEY_PREFIX as CACHED_DB_PREFIX
 from django.contrib.sessions.models import Session
 from django.core import signing
 from django.core.cache import caches
 from django.utils import timezone
 from django_redis import get_redis_connection
 
+from accounts.fingerprint import fingerprint
 from lab.cookie import SHOWN_CHARACTERS
-from lab.fingerprint import fingerprint
-from lab.layers import Command, Place, backend, store_class
+from lab.layers import Command, Place, backend
 from lab.layers.commands import IN_REDIS, READ_COOKIE, ROW, SHELL
-from session_stack.env import SessionBackend
+from session_stack.layers import session_class
+from session_stack.layers import stock as stock_layer
 
 COOKIE_SALT = "django.contrib.sessions.backends.signed_cookies"
-PREFIXES = {"cache": CACHE_PREFIX, "cached_db": CACHED_DB_PREFIX}
 
 # By the first characters of the key, so that no line has it whole.
 EACH_LIKE = '--scan --pattern "{pattern}" | xargs -n 1 redis-cli --user admin {verb}'
@@ -36,20 +34,22 @@ def describe() -> str:
     return "Django’s own engines"
 
 
-def places(backend: SessionBackend, key: str) -> list[Place]:
+def places(backend: str, key: str) -> list[Place]:
     """Return every place where the backend keeps the session with this key, as it is now."""
-    if backend == "signed_cookies":
+    if in_cookie(backend):
         return [cookie(key)]
-    found = {
-        "db": lambda: [row(backend, key)],
-        "cached_db": lambda: [redis_key(backend, key), row(backend, key)],
-        "cache": lambda: [redis_key(backend, key)],
-        "file": lambda: [file(key)],
-    }[backend]()
+    ways = {"redis": redis_key, "folder": file, "postgres": row}
+    stores = stock_layer.stores(session_class(backend))
+    found = (look(backend, key) for store, look in ways.items() if store in stores)
     return [place for place in found if place]
 
 
-def row(backend: SessionBackend, key: str) -> Place | None:
+def in_cookie(backend: str) -> bool:
+    """Return whether the engine has no store on the server."""
+    return not stock_layer.stores(session_class(backend))
+
+
+def row(backend: str, key: str) -> Place | None:
     """Return the row of `django_session`."""
     kept = Session.objects.filter(session_key=key).first()
     if kept is None:
@@ -71,15 +71,16 @@ def row(backend: SessionBackend, key: str) -> Place | None:
     )
 
 
-def redis_key(backend: SessionBackend, key: str) -> Place | None:
+def redis_key(backend: str, key: str) -> Place | None:
     """Return the key in Redis; its value is JSON, as the cache's serializer writes it."""
     cache = caches[settings.SESSION_CACHE_ALIAS]
-    name = cache.make_key(PREFIXES[backend] + key)
+    prefix = session_class(backend).cache_key_prefix  # type: ignore[attr-defined] # those in Redis have it
+    name = cache.make_key(prefix + key)
     with get_redis_connection(settings.SESSION_CACHE_ALIAS).pipeline(transaction=False) as pipe:
         value, seconds = pipe.get(name).ttl(name).execute()
     if value is None:
         return None
-    start = cache.make_key(PREFIXES[backend] + key[:SHOWN_CHARACTERS])
+    start = cache.make_key(prefix + key[:SHOWN_CHARACTERS])
     return Place(
         kind="a key in Redis",
         name=f"{start}…",
@@ -98,7 +99,7 @@ def in_redis(start: str, verb: str) -> str:
     return IN_REDIS.format(command=EACH_LIKE.format(pattern=f"{start}*", verb=verb))
 
 
-def file(key: str) -> Place | None:
+def file(backend: str, key: str) -> Place | None:
     """Return the file; how long it lives follows from its age and from what it says."""
     path = Path(settings.SESSION_FILE_PATH) / f"{settings.SESSION_COOKIE_NAME}{key}"
     try:
@@ -106,7 +107,7 @@ def file(key: str) -> Place | None:
     except OSError:
         return None
     start = str(path)[: SHOWN_CHARACTERS - len(key)]
-    store = store_class("file")()
+    store = session_class(backend)()
     expiry = store.decode(raw).get("_session_expiry")
     changed_at = datetime.fromtimestamp(changed, UTC)
     ignored = isinstance(expiry, int) and expiry > 0  # the engine never compares these with time
@@ -123,9 +124,9 @@ def file(key: str) -> Place | None:
         size=len(raw),
         expires=None if ignored else store.get_expiry_date(modification=changed_at, expiry=expiry),
         commands=(
-            Command("raw", f"docker compose exec app-file sh -c 'cat {start}*'"),
-            Command("decoded", SHELL.format(backend="file", code=code)),
-            Command("changed", f"docker compose exec app-file sh -c 'stat -c %Y {start}*'"),
+            Command("raw", f"docker compose exec app-{backend} sh -c 'cat {start}*'"),
+            Command("decoded", SHELL.format(backend=backend, code=code)),
+            Command("changed", f"docker compose exec app-{backend} sh -c 'stat -c %Y {start}*'"),
         ),
     )
 
@@ -148,7 +149,7 @@ def cookie(value: str, without: str = "") -> Place:
 
 
 def cookie_contents(value: str) -> dict[str, Any] | None:
-    """Return what anyone can read in a `signed_cookies` cookie; None where it is not ours."""
+    """Return what anyone can read in a cookie that holds the data; None where it is not ours."""
     try:
         contents: dict[str, Any] = signing.loads(value, salt=COOKIE_SALT)
     except signing.BadSignature:
@@ -157,7 +158,7 @@ def cookie_contents(value: str) -> dict[str, Any] | None:
 
 
 def cookie_size(session: SessionBase, data: dict[str, Any]) -> int:
-    """Return the bytes of name and value of a `signed_cookies` cookie with this data."""
+    """Return the bytes of name and value of a cookie that holds this data."""
     value = signing.dumps(data, compress=True, salt=COOKIE_SALT, serializer=session.serializer)
     return len(settings.SESSION_COOKIE_NAME) + len(value)
 
@@ -174,4 +175,4 @@ def row_fingerprint(row: Session) -> str:
 
 def end(row: Session) -> None:
     """End the session of a row, and its copy in Redis: deleting the row alone would leave that."""
-    store_class(backend())(row.session_key).delete()
+    session_class(backend())(row.session_key).delete()

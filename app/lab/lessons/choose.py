@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 
 from lab.facts import RECORDED
-from session_stack.env import SessionBackend
 
 # Where a second store costs less than it saves: a quarter of a processor. Redis needs memory, a
 # password, updates and a place in whoever is on call's head.
@@ -69,7 +68,7 @@ class Questions(forms.Form):
 class Choice:
     """The engine to take, and why."""
 
-    engine: SessionBackend
+    engine: str
     reason: str
     changes: str  # the rate, or the answer, at which another one is right
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from lab.layers import backend, layer, store_class
+from lab.layers import backend, layer
 from lab.lessons import sqlite_engine
+from session_stack.layers import session_class
 
 type Engine = type[SessionBase]
 
@@ -168,7 +169,7 @@ LACKS: tuple[tuple[str, Callable[[Engine], str], bool, str], ...] = (
 
 def lacks() -> list[Lack]:
     """Demonstrate each lack on the small engine and, where it can be, on the one that runs."""
-    small, running = sqlite_engine.SessionStore, store_class(backend())
+    small, running = sqlite_engine.SessionStore, session_class(backend())
     return [
         Lack(title, body(show), show(small), show(running) if compare else "", means)
         for title, show, compare, means in LACKS

@@ -14,7 +14,8 @@ from textwrap import dedent
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 
-from lab.layers import backend, store_class
+from lab.layers import backend
+from session_stack.layers import session_class
 
 type Code = Callable[[SessionBase], object]
 
@@ -77,7 +78,7 @@ def renewal(session: SessionBase, result: object) -> str:
     session.save()
     return (
         "a later change moved the end along"
-        if store_class(backend())(session.session_key).get_expiry_date() > before
+        if session_class(backend())(session.session_key).get_expiry_date() > before
         else "a later change left the end where it was"
     )
 
@@ -169,7 +170,7 @@ def shown(run_them: bool) -> list[tuple[Mistake, Outcome, Outcome]]:
 
 def run(mistake: Mistake, code: Code) -> str:
     """Run code as a request would, save where it modified the session, and look."""
-    engine = store_class(backend())
+    engine = session_class(backend())
     session = engine()
     session["basket"] = {"apples": 1}
     session.save()

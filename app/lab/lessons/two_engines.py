@@ -5,8 +5,8 @@ from typing import Any
 
 from django.conf import settings
 
-from lab.layers import Place, backend, layer, store_class
-from session_stack.env import SessionBackend
+from lab.layers import Place, backend, layer
+from session_stack.layers import session_class
 
 VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
 
@@ -15,7 +15,7 @@ VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
 class Form:
     """What an engine made of the values."""
 
-    engine: SessionBackend
+    engine: str
     cookie: str  # what the browser would get
     size: int  # bytes of the cookie's name and value
     places: list[Place]
@@ -25,13 +25,13 @@ class Form:
 
 def forms() -> list[Form]:
     """Write the values through the engine that runs and through another; end both sessions."""
-    other: SessionBackend = "db" if backend() == "signed_cookies" else "signed_cookies"
+    other: str = "db" if backend() == "signed_cookies" else "signed_cookies"
     return [form(engine) for engine in (backend(), other)]
 
 
-def form(engine: SessionBackend) -> Form:
+def form(engine: str) -> Form:
     """Write the values through one engine and return what it stored."""
-    store = store_class(engine)
+    store = session_class(engine)
     session = store()
     session.update(VALUES)
     session.save()

@@ -2,30 +2,30 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from lab.chart import bars
-from lab.errors import too_many_requests
 from lab.facts import table
 from lab.layers import backend, layer
 from lab.measure import ROUNDS, BusyError, measure, reachable
 from lab.words import WHERE
-from session_stack.env import SESSION_BACKENDS
+from session_stack.errors import too_many_requests
 
 
 @never_cache
 def compare(request: HttpRequest) -> HttpResponse:
     """Show what the scenarios recorded; on a POST, measure."""
     context: dict[str, Any] = {
-        "backends": SESSION_BACKENDS,
+        "backends": settings.ENGINES,
         "where": WHERE,
         "running": backend(),
         "layer": layer().describe(),
         "facts": table(),
         "rounds": ROUNDS,
-        "not_reached": [b for b in SESSION_BACKENDS if b not in reachable()],
+        "not_reached": [b for b in settings.ENGINES if b not in reachable()],
     }
     if request.method == "POST":
         try:

@@ -7,9 +7,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
+from accounts.fingerprint import fingerprint
 from lab.cookie import describe
 from lab.facts import survivals
-from lab.fingerprint import fingerprint
 from lab.layers import backend, layer
 from lab.words import WHERE
 
@@ -27,7 +27,7 @@ def home(request: HttpRequest) -> HttpResponse:
         visits += 1
         request.session["visits"] = visits
     value = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    readable = backend() == "signed_cookies"
+    readable = layer().in_cookie(backend())
     context = {
         "backend": backend(),
         "layer": layer().describe(),

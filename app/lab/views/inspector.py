@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
+from accounts.fingerprint import fingerprint
 from lab.cookie import attributes, describe
-from lab.fingerprint import fingerprint
 from lab.layers import backend, layer
 
 

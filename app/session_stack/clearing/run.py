@@ -5,11 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
 from django.db import connection
 
-from hardened_sessions.clearing.purge import Progress
-from session_stack.clearing.stores import NOTHING_TO_CLEAR, STORES, Steps
+from session_stack.layers import Progress, Steps, layer
 
 logger = logging.getLogger("clearsessions")
 
@@ -17,6 +15,11 @@ logger = logging.getLogger("clearsessions")
 LOCK_KEY = 0x636C656172  # "clear"
 
 SHOW_SECONDS = 10.0  # between two lines of progress
+
+NOTHING_TO_CLEAR = {
+    "Redis": "each key has a time to live, so Redis removes it",
+    "signed cookies": "the session is in the browser's cookie and nowhere else",
+}
 
 
 class AlreadyRunningError(Exception):
@@ -43,12 +46,14 @@ def one_at_a_time() -> Iterator[None]:
 def clear_all(max_seconds: float | None = None) -> None:
     """Clear every store that keeps expired sessions, and say why the others need nothing.
 
+    All of them, whichever engine runs, so that a former engine's leftovers go too.
+
     Args:
         max_seconds: end after the step in which this time is over; the next run goes on.
     """
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
     with one_at_a_time():
-        for store, steps in STORES[settings.ENV.session_layer].items():
+        for store, steps in layer().clearing().items():
             if not clear(store, steps, deadline):
                 return
         for store, reason in NOTHING_TO_CLEAR.items():
@@ -64,7 +69,6 @@ def clear(store: str, steps: Steps, deadline: float | None) -> bool:
         known = {"store": store, "removed": progress.removed, "seconds": seconds}
         logger.info(message, extra={**known, progress.unit: progress.done})
 
-    progress = Progress("step", 0, 0)
     for progress in steps():
         now = time.monotonic()
         if deadline is not None and now >= deadline:

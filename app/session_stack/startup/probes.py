@@ -9,8 +9,7 @@ from django.db import OperationalError, connection
 from django_redis import get_redis_connection
 from redis.exceptions import AuthenticationError, RedisError
 
-from hardened_sessions.errors import SessionUnavailableError
-from session_stack.env import SessionBackend, SessionLayer
+from session_stack.layers import Store, layer, session_class, unavailable
 
 type Probe = Callable[[], None]
 
@@ -42,7 +41,7 @@ def probe_postgres() -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except (OperationalError, SessionUnavailableError) as error:
+    except unavailable(OperationalError) as error:
         raise StoreUnavailableError(postgres_reason(error)) from error
 
 
@@ -85,28 +84,14 @@ def probe_folder() -> None:
         ) from error
 
 
-# What each backend can't serve a session without.
-PROBES: dict[SessionLayer, dict[SessionBackend, tuple[Probe, ...]]] = {
-    "hardened": {
-        "db": (probe_postgres,),
-        # Without Redis the rows serve.
-        "cached_db": (probe_postgres,),
-        "cache": (probe_redis,),
-        "file": (probe_folder,),
-        # The rows of revoked cookies, and the feed that tells of them.
-        "signed_cookies": (probe_postgres,),
-    },
-    "stock": {
-        "db": (probe_postgres,),
-        # Django's own cached_db answers 500 wherever Redis is away.
-        "cached_db": (probe_postgres, probe_redis),
-        "cache": (probe_redis,),
-        "file": (probe_folder,),
-        "signed_cookies": (),
-    },
+PROBES: dict[Store, Probe] = {
+    "postgres": probe_postgres,
+    "redis": probe_redis,
+    "folder": probe_folder,
 }
 
 
-def needed_probes() -> tuple[Probe, ...]:
-    """Return the probes of the stores that the configured backend can't serve without."""
-    return PROBES[settings.ENV.session_layer][settings.ENV.session_backend]
+def needed_probes() -> list[Probe]:
+    """Return the probes of the stores that the configured engine can't serve without."""
+    engine = session_class(settings.ENV.session_backend)
+    return [PROBES[store] for store in layer().needed(engine)]

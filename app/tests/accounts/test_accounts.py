@@ -9,7 +9,7 @@ from django.contrib.auth import authenticate, get_user_model
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from lab.fingerprint import fingerprint
+from accounts.fingerprint import fingerprint
 
 pytestmark = pytest.mark.django_db
 

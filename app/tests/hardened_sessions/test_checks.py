@@ -72,7 +72,7 @@ def test_a_refusal_ends_the_command_and_says_what_may_be(settings: Settings) -> 
         ({"ENCRYPTION_KEYS": ["a1" * 16]}, "not 64 hexadecimal digits"),
         ({"ENCRYPTION_KEYS": ["a1" * 32, "no hexadecimal digits"]}, "not 64 hexadecimal digits"),
         ({"ENCRYPTION_KEYS": "a1" * 32}, "not 64 hexadecimal digits"),
-        ({"PREVIOUS_ENGINES": ["memcached"]}, "'memcached'; it may have db"),
+        ({"PREVIOUS_ENGINES": ["memcached"]}, "'memcached'; it may have cache, cached_db, db"),
     ],
 )
 def test_settings_that_can_not_be_read(

@@ -673,7 +673,7 @@ def test_what_former_engines_left_goes_too(
 
 def test_an_engine_that_there_is_not_is_refused(options: Callable[..., None]) -> None:
     options(PREVIOUS_ENGINES=["databse"])
-    with pytest.raises(ImproperlyConfigured, match="'databse'; it may have db, cached_db"):
+    with pytest.raises(ImproperlyConfigured, match="'databse'; it may have cache, cached_db, db"):
         clear()
     options(PREVIOUS_ENGINES=())
 

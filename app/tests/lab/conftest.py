@@ -11,21 +11,25 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.test import Client
 from pytest_django import Settings
 
-from session_stack.env import SESSION_BACKENDS, SessionBackend
+from session_stack.layers import engines, named, session_class
 from tests.lab.visiting import PASSWORD
 from tests.servers import RedisServer
+
+ENGINES = engines("hardened")
 
 
 @pytest.fixture
 def use(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[SessionBackend], None]:
+) -> Callable[[str], None]:
     """Return what makes a backend the one that runs, with a Redis and a folder to use."""
 
-    def switch(backend: SessionBackend) -> None:
+    def switch(backend: str) -> None:
+        layer = named(settings.ENV.session_layer)
         settings.ENV = replace(settings.ENV, session_backend=backend)
-        package = settings.SESSION_PACKAGES[settings.ENV.session_layer]
-        settings.SESSION_ENGINE = f"{package}.{backend}"
+        settings.SESSION_ENGINE = f"{layer.ENGINES}.{backend}"
+        if "redis" not in layer.stores(session_class(backend)):
+            settings.ENV = replace(settings.ENV, redis_password=None)
         settings.SESSION_FILE_PATH = str(tmp_path)
         monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
 
@@ -39,10 +43,10 @@ def _empty_redis(redis_server: RedisServer) -> None:
         client.flushall()
 
 
-@pytest.fixture(params=SESSION_BACKENDS)
-def engine(request: pytest.FixtureRequest, use: Callable[[SessionBackend], None]) -> SessionBackend:
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, use: Callable[[str], None]) -> str:
     """Run the test once on each engine."""
-    backend: SessionBackend = request.param
+    backend: str = request.param
     use(backend)
     return backend
 

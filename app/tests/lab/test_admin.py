@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from lab.fingerprint import fingerprint
+from accounts.fingerprint import fingerprint
 from lab.models import Product
 from tests.lab.visiting import key_of, text_of
 

@@ -1,7 +1,6 @@
 """The comparison: recorded facts, and a measurement on the spot."""
 
 import re
-from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -11,19 +10,21 @@ from django.test import Client
 from lab import measure as measuring
 from lab.facts import FACTS, recorded, survivals, table
 from lab.measure import BusyError, measure, reachable
-from session_stack.env import SESSION_BACKENDS, SessionBackend, SessionLayer
+from session_stack.layers import LAYERS, engines
 from tests.lab.visiting import stored, text_of
+
+ENGINES = engines("hardened")
 
 pytestmark = pytest.mark.django_db
 
 
 def test_every_recorded_fact_is_a_row_and_every_row_is_recorded() -> None:
     facts = {fact.name for fact in FACTS}
-    for layer in get_args(SessionLayer):
+    for layer in LAYERS:
         results = recorded(layer)
         assert set(results) == facts, layer
         for name, answers in results.items():
-            assert set(answers) <= set(SESSION_BACKENDS), name
+            assert set(answers) <= set(ENGINES), name
             assert answers, name
 
 
@@ -34,7 +35,7 @@ def test_the_page_says_what_was_recorded(visitor: Client) -> None:
         row = page.split(f'<th scope="row">{fact.question}</th>')[1].split("</tr>")[0]
         assert re.findall(r'<span class="mark [a-z]*">(.+?)</span>', row) == [
             words[recorded(settings.ENV.session_layer)[fact.name].get(backend)]
-            for backend in SESSION_BACKENDS
+            for backend in ENGINES
         ]
         assert [answer.word for answer in answers] == re.findall(r'">(.+?)</span>', row)
 
@@ -46,15 +47,15 @@ def test_home_tells_what_a_session_outlives() -> None:
 
 
 def test_a_layer_that_nobody_measured_claims_nothing() -> None:
-    unheard: SessionLayer | str = "unheard-of"
+    unheard: str | str = "unheard-of"
     assert recorded(unheard) == {}
 
 
-def test_measuring_shows_each_engine_in_reach(engine: SessionBackend, visitor: Client) -> None:
+def test_measuring_shows_each_engine_in_reach(engine: str, visitor: Client) -> None:
     before = stored()
     page = text_of(visitor.post("/compare/"))
     redis = ("cache", "cached_db")
-    reached = [b for b in SESSION_BACKENDS if engine in redis or b not in redis]
+    reached = [b for b in ENGINES if engine in redis or b not in redis]
     assert re.findall(r'data-measured="([a-z_]+)"', page) == reached
     assert stored() == before
     svg = ElementTree.fromstring(re.search(r"<svg.*?</svg>", page, re.DOTALL)[0])  # type: ignore[index]

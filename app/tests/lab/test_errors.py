@@ -10,7 +10,6 @@ from pytest_django import Settings
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from config import urls as config_urls
-from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, key_of, text_of
 
 handler400 = config_urls.handler400
@@ -79,7 +78,7 @@ def test_a_bad_request_has_its_page(failing: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_refused_form_names_the_reason(engine: SessionBackend) -> None:
+def test_a_refused_form_names_the_reason(engine: str) -> None:
     strict = Client(
         enforce_csrf_checks=True,
         headers={"Host": "www.example.org", "X-Forwarded-Proto": "https"},

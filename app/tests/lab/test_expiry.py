@@ -11,15 +11,17 @@ from django.test import Client
 from django.utils import timezone
 
 from lab.cookie import UNTIL_BROWSER_CLOSES, attributes
-from lab.layers import store_class
 from lab.witness import COOKIE as WITNESS
-from session_stack.env import COOKIE_AGE_MAX_SECONDS, SESSION_BACKENDS, SessionBackend
+from session_stack.env import COOKIE_AGE_MAX_SECONDS
+from session_stack.layers import engines, session_class
 from tests.lab.visiting import STOCK, contents, key_of, stored, text_of
+
+ENGINES = engines("hardened")
 
 pytestmark = pytest.mark.django_db
 
 # Which engines let go of a session after set_expiry(seconds).
-HOLDS = {"db", "cached_db", "cache"} if STOCK else set(SESSION_BACKENDS)
+HOLDS = {"db", "cached_db", "cache"} if STOCK else set(ENGINES)
 
 
 def choose(visitor: Client, choice: str, seconds: object = "", date: str = "") -> str:
@@ -43,7 +45,7 @@ def cookie(visitor: Client) -> "Morsel[str]":
     ],
 )
 def test_each_choice_sets_the_cookie_that_it_speaks_of(
-    engine: SessionBackend, visitor: Client, choice: str, seconds: object, max_age: object
+    engine: str, visitor: Client, choice: str, seconds: object, max_age: object
 ) -> None:
     page = choose(visitor, choice, seconds)
     assert cookie(visitor)["max-age"] == max_age
@@ -53,11 +55,9 @@ def test_each_choice_sets_the_cookie_that_it_speaks_of(
     assert ("ends <strong>when the browser closes" in page.lower()) is not bool(max_age)
 
 
-def test_browser_close_and_an_hour_is_an_hour_on_the_server(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_browser_close_and_an_hour_is_an_hour_on_the_server(engine: str, visitor: Client) -> None:
     choose(visitor, "both", 3600)
-    store = store_class(engine)(key_of(visitor))
+    store = session_class(engine)(key_of(visitor))
     assert 3590 <= store.get_expiry_age() <= 3600
     # Later changes keep both.
     visitor.get("/")
@@ -67,10 +67,10 @@ def test_browser_close_and_an_hour_is_an_hour_on_the_server(
     assert contents(visitor)[UNTIL_BROWSER_CLOSES] is False
 
 
-def test_a_date_is_the_end_on_the_server(engine: SessionBackend, visitor: Client) -> None:
+def test_a_date_is_the_end_on_the_server(engine: str, visitor: Client) -> None:
     ends = (timezone.now() + timedelta(days=3)).replace(second=0, microsecond=0)
     page = choose(visitor, "date", date=ends.strftime("%Y-%m-%dT%H:%M"))
-    assert store_class(engine)(key_of(visitor)).get_expiry_date() == ends
+    assert session_class(engine)(key_of(visitor)).get_expiry_date() == ends
     assert f'data-countdown="{int(ends.timestamp())}"' in page
 
 
@@ -111,7 +111,7 @@ def test_an_unknown_choice_is_said_beside_the_choices(visitor: Client) -> None:
 
 
 def test_the_server_is_asked_with_a_cookie_that_outlives_its_session(
-    engine: SessionBackend, visitor: Client
+    engine: str, visitor: Client
 ) -> None:
     choose(visitor, "seconds", 1)
     assert visitor.cookies[WITNESS]["httponly"]
@@ -132,7 +132,7 @@ def test_an_expired_file_is_refused_and_asking_makes_no_new_one(use, visitor: Cl
     use("file")
     ends = (timezone.now() + timedelta(minutes=2)).strftime("%Y-%m-%dT%H:%M")
     choose(visitor, "date", date=ends)
-    store = store_class("file")
+    store = session_class("file")
     for file in Path(settings.SESSION_FILE_PATH).iterdir():
         past = (timezone.now() - timedelta(minutes=1)).isoformat()
         data = store().decode(file.read_text())
@@ -142,7 +142,7 @@ def test_an_expired_file_is_refused_and_asking_makes_no_new_one(use, visitor: Cl
     assert stored()[2] == 1  # the visitor's own; the witness's is gone, and none came instead
 
 
-def test_a_new_choice_ends_the_former_witness(engine: SessionBackend, visitor: Client) -> None:
+def test_a_new_choice_ends_the_former_witness(engine: str, visitor: Client) -> None:
     choose(visitor, "seconds", 500)
     before = stored()
     choose(visitor, "seconds", 600)
@@ -157,9 +157,7 @@ def test_a_forged_witness_is_no_witness(visitor: Client, value: str) -> None:
     assert "data-witness" not in text_of(visitor.get("/expiry/"))
 
 
-def test_the_attributes_shown_are_the_attributes_sent(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_the_attributes_shown_are_the_attributes_sent(engine: str, visitor: Client) -> None:
     for choice in ("default", "browser", "both"):
         choose(visitor, choice, 60)
         sent = {
@@ -167,7 +165,7 @@ def test_the_attributes_shown_are_the_attributes_sent(
             for name, value in cookie(visitor).items()
             if value and name not in ("expires", "comment", "version")
         }
-        shown = dict(attributes(store_class(engine)(key_of(visitor))))
+        shown = dict(attributes(session_class(engine)(key_of(visitor))))
         assert set(shown) == set(sent)
         assert shown["SameSite"] == sent["SameSite"]
         assert shown["Path"] == sent["Path"]

@@ -10,12 +10,15 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
-from session_stack.env import SESSION_BACKENDS
+from session_stack.layers import engines
+
+ENGINES = engines("hardened")
+
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=SESSION_BACKENDS)
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, settings: Settings, tmp_path) -> str:
     package = settings.SESSION_ENGINE.rpartition(".")[0]
     name = f"{package}.{request.param}"

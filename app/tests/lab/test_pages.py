@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from lab.pages import PAGES
-from session_stack.env import SessionBackend
 from tests.lab.visiting import PASSWORD, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db
@@ -23,9 +22,7 @@ def sign_in(visitor: Client) -> None:
     assert visitor.post("/accounts/login/", form).status_code == 302
 
 
-def test_all_pages_are_in_the_navigation_of_each(
-    engine: SessionBackend, visitor: Client, ada: object
-) -> None:
+def test_all_pages_are_in_the_navigation_of_each(engine: str, visitor: Client, ada: object) -> None:
     sign_in(visitor)
     for name, path in PATHS.items():
         answer = visitor.get(path)
@@ -43,9 +40,7 @@ def test_signing_in_and_out_are_part_of_the_account_page(visitor: Client, path: 
     assert 'aria-current="page">Account<' in page
 
 
-def test_no_page_needs_more_than_five_queries(
-    engine: SessionBackend, visitor: Client, ada: object
-) -> None:
+def test_no_page_needs_more_than_five_queries(engine: str, visitor: Client, ada: object) -> None:
     sign_in(visitor)
     visitor.post("/cart/", {"action": "add", "product": first_product(visitor), "quantity": 2})
     counts = {}
@@ -67,9 +62,7 @@ def first_product(visitor: Client) -> str:
     return match[1]
 
 
-def test_nothing_stands_inline_that_the_policy_would_block(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_nothing_stands_inline_that_the_policy_would_block(engine: str, visitor: Client) -> None:
     for path in [*PATHS.values(), "/accounts/login/", "/accounts/signed-out/", "/no-such-page/"]:
         page = text_of(visitor.get(path))
         assert not re.search(r"<[^>]+\s(style|on[a-z]+)=", page), path
@@ -84,9 +77,7 @@ def test_the_policy_allows_nothing_inline(visitor: Client) -> None:
     assert "nonce-" not in policy
 
 
-def test_visits_without_a_cookie_leave_no_session_behind(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_visits_without_a_cookie_leave_no_session_behind(engine: str, visitor: Client) -> None:
     others = [path for path in PATHS.values() if path != "/"]
     others += ["/accounts/login/", "/accounts/signed-out/?before=0123456789ab", "/admin/"]
     others += ["/accounts/password/", "/robots.txt", "/no-such-page/"]
@@ -100,9 +91,7 @@ def test_visits_without_a_cookie_leave_no_session_behind(
     assert stored() == before
 
 
-def test_the_visit_counter_is_what_starts_a_session(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_the_visit_counter_is_what_starts_a_session(engine: str, visitor: Client) -> None:
     before = stored()
     visitor.get("/")
     assert key_of(visitor)
@@ -129,6 +118,6 @@ def test_a_page_is_kept_by_no_cache(visitor: Client) -> None:
         assert {"private", "no-store"} <= set(answer["Cache-Control"].split(", ")), path
 
 
-def test_the_engine_that_runs_is_named(engine: SessionBackend, visitor: Client) -> None:
+def test_the_engine_that_runs_is_named(engine: str, visitor: Client) -> None:
     visitor.get("/")
     assert f"<code>{engine}</code>" in text_of(visitor.get("/"))

@@ -7,7 +7,6 @@ from django.test import Client
 
 from lab.mistake import CODE, attempts, forgotten, marked
 from lab.values import DEPTH, KEY_CHARACTERS, KEYS, VALUE_CHARACTERS
-from session_stack.env import SessionBackend
 from tests.lab.visiting import STOCK, contents, key_of, stored, text_of
 
 pytestmark = pytest.mark.django_db
@@ -31,9 +30,7 @@ def post(visitor: Client, action: str, **fields: str) -> str:
         ('"\\u0000"', "\0"),
     ],
 )
-def test_json_of_every_kind_is_kept(
-    engine: SessionBackend, visitor: Client, text: str, value: object
-) -> None:
+def test_json_of_every_kind_is_kept(engine: str, visitor: Client, text: str, value: object) -> None:
     page = post(visitor, "set", key="mine", value=text)
     assert "“mine” is set." in page
     assert 'data-saved="yes"' in page
@@ -42,7 +39,7 @@ def test_json_of_every_kind_is_kept(
     assert "mine" in contents(visitor)
 
 
-def test_a_value_is_read_and_deleted(engine: SessionBackend, visitor: Client) -> None:
+def test_a_value_is_read_and_deleted(engine: str, visitor: Client) -> None:
     post(visitor, "set", key="size", value='{"width": 3}')
     page = post(visitor, "read", key="size")
     assert '"width": 3' in page.split('id="read"')[1].split('id="delete"')[0]
@@ -54,7 +51,7 @@ def test_a_value_is_read_and_deleted(engine: SessionBackend, visitor: Client) ->
     assert "size" not in contents(visitor)
 
 
-def test_flush_ends_the_session(engine: SessionBackend, visitor: Client) -> None:
+def test_flush_ends_the_session(engine: str, visitor: Client) -> None:
     post(visitor, "set", key="mine", value="1")
     before = key_of(visitor)
     post(visitor, "flush")
@@ -85,7 +82,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(
-    engine: SessionBackend, visitor: Client, case: str
+    engine: str, visitor: Client, case: str
 ) -> None:
     key, value, message = WRONG[case]
     post(visitor, "set", key="kept", value="1")
@@ -103,7 +100,7 @@ def test_what_is_wrong_is_said_beside_the_field_and_nothing_is_saved(
 
 @pytest.mark.parametrize("action", ["read", "delete"])
 def test_a_key_that_is_not_there_is_said_beside_the_field(
-    engine: SessionBackend, visitor: Client, action: str
+    engine: str, visitor: Client, action: str
 ) -> None:
     page = post(visitor, action, key="nothing")
     assert "There is no “nothing”" in page.split(f'id="{action}_key_error"')[1].split("</ul>")[0]
@@ -126,9 +123,7 @@ def test_a_session_takes_so_many_keys(visitor: Client) -> None:
     assert len(contents(visitor)) == KEYS
 
 
-def test_what_does_not_fit_into_a_cookie_is_refused(
-    engine: SessionBackend, visitor: Client
-) -> None:
+def test_what_does_not_fit_into_a_cookie_is_refused(engine: str, visitor: Client) -> None:
     said = [post(visitor, "set", key=f"k{n}", value=f'"{token_urlsafe(1200)}"') for n in range(3)]
     refused = ["This would make the cookie" in page for page in said]
     assert any(refused) is (engine == "signed_cookies")
@@ -141,7 +136,7 @@ def test_an_action_that_does_not_exist_is_a_bad_request(visitor: Client) -> None
 
 
 def test_the_classic_mistake_loses_the_change_and_the_repair_keeps_it(
-    engine: SessionBackend, visitor: Client
+    engine: str, visitor: Client
 ) -> None:
     before = stored()
     lost, kept = attempts()

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django_redis import get_redis_connection
 
-from lab.layers import store_class
+from session_stack.layers import session_class
 
 PASSWORD = "correct horse battery staple"
 STOCK = settings.ENV.session_layer == "stock"
@@ -25,7 +25,7 @@ def contents(visitor: Client) -> dict[str, Any]:
     """Return what is stored for the visitor's cookie, read past the site."""
     if not key_of(visitor):
         return {}
-    store = store_class(settings.ENV.session_backend)(key_of(visitor))
+    store = session_class(settings.ENV.session_backend)(key_of(visitor))
     return dict(store.items())
 
 

@@ -7,8 +7,8 @@ from django.db import connections
 from django.test import override_settings
 from pytest_django import Settings
 
-from config.settings import SESSION_MIDDLEWARE
 from hardened_sessions.clients.redis import redis_client
+from session_stack.layers import hardened, stock
 from session_stack.startup.preflight import unsafe_settings
 
 
@@ -110,9 +110,9 @@ def with_stock(settings: Settings) -> None:
     settings.ENV = replace(settings.ENV, session_layer="stock")
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
     middleware = settings.MIDDLEWARE
-    start = middleware.index(SESSION_MIDDLEWARE["hardened"][0])
-    end = start + len(SESSION_MIDDLEWARE["hardened"])
-    settings.MIDDLEWARE = [*middleware[:start], *SESSION_MIDDLEWARE["stock"], *middleware[end:]]
+    start = middleware.index(hardened.MIDDLEWARE[0])
+    end = start + len(hardened.MIDDLEWARE)
+    settings.MIDDLEWARE = [*middleware[:start], *stock.MIDDLEWARE, *middleware[end:]]
 
 
 def test_djangos_engines_pass_too(settings: Settings) -> None:

@@ -9,7 +9,8 @@ from django.conf import settings as django_settings
 from django.test import Client
 from pytest_django import Settings
 
-from config.settings import MIDDLEWARE, SESSION_MIDDLEWARE
+from config.settings import LAYER, MIDDLEWARE
+from session_stack.layers import named
 
 pytestmark = pytest.mark.django_db
 
@@ -21,11 +22,11 @@ SESSION, CSRF = "__Host-sessionid", "__Host-csrftoken"
 def visitor(request: pytest.FixtureRequest, settings: Settings) -> Client:
     """Return a client of a site with Django's `db` engine, or the layer's."""
     settings.ENV = replace(settings.ENV, session_layer=request.param, session_backend="db")
-    settings.SESSION_ENGINE = f"{settings.SESSION_PACKAGES[request.param]}.db"
-    layer = SESSION_MIDDLEWARE[django_settings.ENV.session_layer]
-    start = MIDDLEWARE.index(SESSION_MIDDLEWARE["hardened"][0])
-    end = start + len(SESSION_MIDDLEWARE["hardened"])
-    settings.MIDDLEWARE = [*MIDDLEWARE[:start], *layer, *MIDDLEWARE[end:]]
+    layer = named(request.param)
+    settings.SESSION_ENGINE = f"{layer.ENGINES}.db"
+    start = MIDDLEWARE.index(LAYER.MIDDLEWARE[0])
+    end = start + len(LAYER.MIDDLEWARE)
+    settings.MIDDLEWARE = [*MIDDLEWARE[:start], *layer.MIDDLEWARE, *MIDDLEWARE[end:]]
     proxy = {"Host": "www.example.org", "X-Forwarded-Proto": "https"}
     return Client(enforce_csrf_checks=True, headers=proxy)
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from session_stack.env import SESSION_BACKENDS, read
+from session_stack.env import read
+from session_stack.layers import engines
+
+ENGINES = engines("hardened")
 
 KEY = "k" * 50
 PASSWORD = "p" * 16
@@ -42,8 +45,8 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("SESSION_BACKEND", "mongodb", "db, cached_db, cache, file, signed_cookies"),
-        ("SESSION_BACKEND", "redis", "db, cached_db, cache, file, signed_cookies"),
+        ("SESSION_BACKEND", "mongodb", ", ".join(ENGINES)),
+        ("SESSION_BACKEND", "redis", ", ".join(ENGINES)),
         ("SESSION_LAYER", "soft", "hardened, stock"),
         ("SESSION_KEYS", "hashed", "hash, read"),
         ("SESSION_GRACE", "no", "true, false"),
@@ -100,14 +103,10 @@ def test_what_has_no_default_is_asked_for(name: str, absent: str) -> None:
     assert refusal(environ) == f"env: {name} is not set"
 
 
-@pytest.mark.parametrize("backend", SESSION_BACKENDS)
-def test_only_a_backend_that_uses_redis_asks_for_its_password(backend: str) -> None:
-    environ = {**GOOD, "SESSION_BACKEND": backend}
-    del environ["REDIS_PASSWORD"]
-    if backend in ("cache", "cached_db"):
-        assert refusal(environ) == "env: REDIS_PASSWORD is not set"
-    else:
-        assert not read(environ).uses_redis
+def test_a_container_uses_the_redis_that_it_was_given_a_password_for() -> None:
+    assert read(GOOD).uses_redis
+    assert not read({**GOOD, "REDIS_PASSWORD": ""}).uses_redis
+    assert "has 5 characters" in refusal({**GOOD, "REDIS_PASSWORD": "short"})
 
 
 def test_every_problem_has_its_own_line() -> None:

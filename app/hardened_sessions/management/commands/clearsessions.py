@@ -8,7 +8,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
-from hardened_sessions.clearing.purge import Progress, Purge, purges
+from hardened_sessions.clearing.purge import Progress, Purge
+from hardened_sessions.conf import ENGINES
 from hardened_sessions.conf import options as layer_options
 from hardened_sessions.errors import SessionUnavailableError
 
@@ -33,10 +34,15 @@ class Command(BaseCommand):
             name.rpartition(".")[2] for name in (engine, *layer_options().previous_engines)
         )
         deadline = None if max_seconds is None else time.monotonic() + max_seconds
-        wanted = {type(purge): purge for name in names for purge in purges(name)}
+        known = (
+            import_module(f"hardened_sessions.backends.{name}").SessionStore.clears
+            for name in names
+            if name in ENGINES
+        )
+        wanted = [clears() for clears in dict.fromkeys(known) if clears]
         if not wanted and not engine.startswith("hardened_sessions."):
             self.clear_other(engine)
-        for purge in wanted.values():
+        for purge in wanted:
             try:
                 done = self.purge(purge, deadline, options["verbosity"])
             except (SessionUnavailableError, OSError, OperationalError) as error:

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from hardened_sessions.errors import SessionUnavailableError
 from session_stack.clearing.health import mark_success
 from session_stack.clearing.run import AlreadyRunningError, clear_all
 from session_stack.clearing.schedule import GRACE, next_run
+from session_stack.layers import unavailable
 
 logger = logging.getLogger("clearsessions")
 
@@ -63,7 +63,7 @@ def clear(max_seconds: float | None) -> str | None:
         clear_all(max_seconds)
     except AlreadyRunningError:
         return "another container is clearing; this one did nothing"
-    except (DatabaseError, OSError, SessionUnavailableError) as error:
+    except unavailable(DatabaseError, OSError) as error:
         return str(error).strip().splitlines()[-1].strip()
     finally:
         connection.close()

@@ -5,13 +5,12 @@ from django.conf import settings
 from django.test import Client
 
 from lab.lessons import two_engines as lesson
-from session_stack.env import SessionBackend
 from tests.lab.visiting import stored, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.lesson(8)]
 
 
-def test_both_stored_forms_stand_side_by_side(engine: SessionBackend, visitor: Client) -> None:
+def test_both_stored_forms_stand_side_by_side(engine: str, visitor: Client) -> None:
     visitor.get("/compare/")  # the first connection to Redis
     before = stored()
     page = text_of(visitor.post("/two-engines/"))

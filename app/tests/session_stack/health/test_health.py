@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from session_stack.env import SessionBackend, SessionLayer
+from session_stack.layers import Store
 from session_stack.startup import probes
-from session_stack.startup.probes import StoreUnavailableError, needed_probes
+from session_stack.startup.probes import StoreUnavailableError
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_not_ready_says_why(
         raise StoreUnavailableError("Redis is down")
 
     settings.ENV = replace(settings.ENV, session_backend="cache")
-    monkeypatch.setitem(probes.PROBES["hardened"], "cache", (down,))
+    monkeypatch.setitem(probes.PROBES, "redis", down)
     answer = client.get("/health/ready")
     assert (answer.status_code, answer.content) == (503, b"Redis is down\n")
 
@@ -59,25 +59,27 @@ def test_ready_fails_exactly_where_a_store_is_away_that_the_engine_needs(
     client: Client,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    layer: SessionLayer,
-    backend: SessionBackend,
+    layer: str,
+    backend: str,
     asked: set[str],
 ) -> None:
     settings.ENV = replace(settings.ENV, session_layer=layer, session_backend=backend)
-    names = {"Postgres": "probe_postgres", "Redis": "probe_redis"}
-    names["SESSION_FILE_PATH"] = "probe_folder"
+    names: dict[Store, str] = {
+        "postgres": "Postgres",
+        "redis": "Redis",
+        "folder": "SESSION_FILE_PATH",
+    }
     failed = set()
     for store, name in names.items():
 
-        def away(store: str = store) -> None:
-            raise StoreUnavailableError(f"{store} is away")
+        def away(name: str = name) -> None:
+            raise StoreUnavailableError(f"{name} is away")
 
-        real = getattr(probes, name)
-        needed = tuple(away if probe is real else lambda: None for probe in needed_probes())
         with monkeypatch.context() as patch:
-            patch.setitem(probes.PROBES, layer, {backend: needed})
+            for other in names:
+                patch.setitem(probes.PROBES, other, away if other == store else lambda: None)
             answer = client.get("/health/ready")
         if answer.status_code == 503:
-            assert answer.content.decode() == f"{store} is away\n"
-            failed.add(store)
+            assert answer.content.decode() == f"{name} is away\n"
+            failed.add(name)
     assert failed == asked

@@ -1,14 +1,14 @@
 """What each backend can't serve without is asked, and a store that fails says so in one line."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from django.db import connections
 from pytest_django import Settings
 
-from session_stack.env import SESSION_BACKENDS, SessionLayer
+from session_stack.layers import LAYERS, engines, named
 from session_stack.startup.probes import (
     PROBES,
     StoreUnavailableError,
@@ -18,10 +18,11 @@ from session_stack.startup.probes import (
 )
 
 
-def test_every_backend_of_every_layer_has_its_probes() -> None:
-    assert tuple(PROBES) == get_args(SessionLayer)
-    for probes in PROBES.values():
-        assert tuple(probes) == SESSION_BACKENDS
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_store_that_an_engine_needs_has_its_probe(name: str) -> None:
+    for engine in engines(name):
+        store = import_module(f"{named(name).ENGINES}.{engine}").SessionStore
+        assert set(named(name).needed(store)) <= set(named(name).stores(store)) <= set(PROBES)
 
 
 @pytest.mark.django_db

@@ -15,4 +15,4 @@ def fingerprint(key: str | None) -> str:
 
 def of_hash(hashed: str) -> str:
     """Return the same from the key's SHA-256, for whoever has no more than that."""
-    return salted_hmac("lab.fingerprint", hashed, algorithm="sha256").hexdigest()[:LENGTH]
+    return salted_hmac("accounts.fingerprint", hashed, algorithm="sha256").hexdigest()[:LENGTH]
