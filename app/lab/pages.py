@@ -24,6 +24,7 @@ GROUPS = {
     ),
     "Look inside": (
         Page("inspector", "Inspector", "Your own session, down to the stored bytes."),
+        Page("by_hand", "By hand", "The commands that show what a store holds."),
         Page("two_engines", "Two engines", "The same values as two engines store them."),
         Page(
             "session_settings", "Settings", "Each setting in force, and the line that changes it."

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from lab.views import (
+    by_hand,
     cart,
     choose,
     compare,
@@ -27,6 +28,7 @@ urlpatterns = [
     path("cart/", cart.cart, name="cart"),
     path("expiry/", expiry.expiry, name="expiry"),
     path("inspector/", inspector.inspector, name="inspector"),
+    path("by-hand/", by_hand.by_hand, name="by_hand"),
     path("two-engines/", two_engines.two_engines, name="two_engines"),
     path("settings/", session_settings.session_settings, name="session_settings"),
     path("middleware/", middleware.middleware, name="middleware"),

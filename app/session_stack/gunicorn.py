@@ -1,8 +1,9 @@
 """gunicorn's settings; each line differs from the default for the reason beside it."""
 
 from math import ceil
+from typing import Any
 
-from session_stack.env import load
+from session_stack.env import Env, load
 from session_stack.logs import logging_config
 
 _env = load()
@@ -38,3 +39,19 @@ limit_request_fields = 120  # nginx's max_headers, and those that it adds
 accesslog = None  # nginx writes the access log
 logconfig_dict = logging_config(_env.log_level)
 logger_class = "session_stack.logs.GunicornLogger"
+
+
+def post_worker_init(worker: Any) -> None:
+    """Tell whoever watches `docker compose up` what to do next, once the first worker serves."""
+    if worker.age == 1:
+        print(*greeting(_env), sep="\n", flush=True)  # noqa: T201 - for people, not for a collector
+
+
+def greeting(env: Env) -> tuple[str, str, str]:
+    """Return three lines: the address, the authority to trust, the command that proves it."""
+    return (
+        f"Ready: {env.origin}/ (sessions: {env.session_backend}, {env.session_layer} layer)",
+        "Trust its certificate: docker compose cp nginx:/etc/nginx/certificates/ca.pem . "
+        "(not needed with one of your own in deploy/certs)",
+        f"Prove that its cookies go over HTTPS only: ./scripts/verify-stack {env.session_backend}",
+    )

@@ -17,6 +17,7 @@ PAGES = {
     "Expiry": "/expiry/",
     "Account": "/accounts/",
     "Inspector": "/inspector/",
+    "By hand": "/by-hand/",
     "Two engines": "/two-engines/",
     "Settings": "/settings/",
     "Middleware": "/middleware/",

@@ -66,10 +66,20 @@ def served_certificate(stack: Stack) -> dict[str, object]:
         return dict(tls.getpeercert() or {})
 
 
-def test_a_clean_clone_becomes_healthy_with_each_engine(stack: Stack, engine: str) -> None:
+def test_a_clean_clone_becomes_healthy_with_each_engine(
+    stack: Stack, engine: str, tmp_path: Path
+) -> None:
     stack.down("--volumes")
     stack.up(engine)
     assert stack.runs(engine)
+    log = stack.logs(f"app-{engine}").splitlines()
+    (ready,) = [number for number, line in enumerate(log) if line.startswith("Ready: https://")]
+    assert f"sessions: {engine}, hardened layer" in log[ready]
+    copy = re.search(r"docker compose cp (\S+) \.", log[ready + 1])
+    assert copy
+    stack.compose("cp", copy[1], str(tmp_path / "ca.pem"))
+    assert (tmp_path / "ca.pem").read_text() == stack.ca_file.read_text()
+    assert log[ready + 2].endswith(f": ./scripts/verify-stack {engine}")
 
 
 def test_a_second_start_changes_nothing(site: Stack, engine: str) -> None:

@@ -12,7 +12,7 @@ from conftest import Visitor
 
 from stack import Stack
 
-COMMAND = re.compile(r'data-command="([a-z ]+)">(.*?)</code>', re.DOTALL)
+COMMAND = re.compile(r'data-command="([a-z -]+)">(.*?)</code>', re.DOTALL)
 AT_MOST = timedelta(seconds=60)  # between loading the page and running the command
 
 
@@ -86,3 +86,21 @@ def ends(place: str) -> datetime:
 
 def near(one: datetime, other: datetime) -> bool:
     return abs(one - other) < AT_MOST
+
+
+EXPECTED = {
+    "columns": r"[0-9a-z]+\|[\x20-\x7e]+\|\d{4}-\d\d-\d\d ",
+    "decoded": r"\{'visits': 1\}",
+    "scan": r"session",
+    "refused": r"NOPERM[^\n]*\n+[^\n]*NOPERM",
+    "listing": r"-sessionid[0-9a-z]+",
+    "nothing": r"\A0\Z",
+}
+
+
+def test_every_command_by_hand_runs_as_it_is_printed(site: Stack, visitor: Visitor) -> None:
+    visitor.visit()
+    commands = COMMAND.findall(visitor.http.get("/by-hand/").text)
+    assert commands
+    for slug, line in commands:
+        assert re.search(EXPECTED[slug], shell(site, unescape(line), visitor.cookie)), slug

@@ -5,10 +5,8 @@ IN_REDIS = (
     '\'export REDISCLI_AUTH="$(cat /run/secrets/redis_admin_password)"; '
     "redis-cli --user admin {command}'"
 )
-ROW = (
-    "docker compose exec postgres psql -U postgres app -qtAc "
-    '"SELECT {column} FROM django_session WHERE {where}"'
-)
+PSQL = 'docker compose exec postgres psql -U postgres app -qtAc "{sql}"'
+ROW = PSQL.format(sql="SELECT {column} FROM django_session WHERE {where}")
 SHELL = 'docker compose exec app-{backend} python manage.py shell -v 0 -c "{code}"'
 # `without`: what the layer itself keeps among the data.
 READ_COOKIE = (
