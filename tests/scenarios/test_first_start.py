@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -78,7 +79,7 @@ def test_a_clean_clone_becomes_healthy_with_each_engine(
     copy = re.search(r"docker compose cp (\S+) \.", log[ready + 1])
     assert copy
     stack.compose("cp", copy[1], str(tmp_path / "ca.pem"))
-    assert (tmp_path / "ca.pem").read_text() == stack.ca_file.read_text()
+    assert (tmp_path / "ca.pem").read_text() == stack.ca_file().read_text()
     assert log[ready + 2].endswith(f": ./scripts/verify-stack {engine}")
 
 

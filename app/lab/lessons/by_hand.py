@@ -4,12 +4,13 @@ Each is a line for a shell in the folder of `docker-compose.yml`; a test runs th
 printed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
+from lab.layers import layer as lab_layer
 from lab.layers.commands import IN_REDIS, PSQL, SHELL
-from session_stack.env import SessionBackend
+from session_stack.layers import layer, session_class
 
 ALL_DECODED = (
     "from django.contrib.sessions.models import Session; "
@@ -73,18 +74,15 @@ COOKIE = Look(
     "No row. The inspector has the command that reads the cookie itself.",
 )
 
-LOOKS: dict[SessionBackend, tuple[Look, ...]] = {
-    "db": (COLUMNS, DECODED),
-    "cached_db": (COLUMNS, DECODED, SCAN, REFUSED),
-    "cache": (SCAN, REFUSED),
-    "file": (LISTING,),
-    "signed_cookies": (COOKIE,),
-}
+IN_STORE = {"postgres": (COLUMNS, DECODED), "redis": (SCAN, REFUSED), "folder": (LISTING,)}
 
 
-def looks(engine: SessionBackend) -> list[Look]:
-    """Return the commands for an engine, with its service filled in."""
+def looks(engine: str) -> list[Look]:
+    """Return the commands for the stores of an engine, with its service filled in."""
+    if lab_layer().in_cookie(engine):
+        return [COOKIE]
     return [
-        Look(look.slug, look.title, look.line.replace("{engine}", engine), look.see)
-        for look in LOOKS[engine]
+        replace(look, line=look.line.replace("{engine}", engine))
+        for store in layer().stores(session_class(engine))
+        for look in IN_STORE[store]
     ]
