@@ -20,8 +20,10 @@ def test_live_asks_no_store(client: Client) -> None:
     assert client.get("/health/live").content == b"live\n"
 
 
+@pytest.mark.django_db
 def test_neither_is_redirected_to_https(client: Client) -> None:
-    assert client.get("/health/live").status_code == 200
+    for path in ("/health/live", "/health/ready"):
+        assert (path, client.get(path).status_code) == (path, 200)
 
 
 @pytest.mark.django_db
