@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proof.bench import report as bench
+from proof.drill import outages
 from proof.drill import report as drill
 from proof.drill.cells import LAYERS
 from proof.report import page
@@ -36,6 +37,8 @@ def tables() -> dict[str, str]:
         "bench-goals": bench.goals_in_markdown(measured),
         "drill-losses": drill.in_markdown(drilled),
         "drill-faults": drill.faults_in_markdown(),
+        "outages-hardened": outages.in_markdown("hardened"),
+        "outages-stock": outages.in_markdown("stock"),
         "facts-hardened": in_markdown(facts["hardened"]),
         "facts-stock": in_markdown(facts["stock"], beside=facts["hardened"]),
     }

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import time
@@ -14,11 +15,11 @@ import httpx
 import pytest
 
 from proof import documents
-from proof.drill import cells, clients, report
+from proof.drill import cells, clients, outages, report
 from proof.drill.__main__ import cells_of, main, options
 from proof.drill.cells import Cell, interrupted, one_line, time_left
 from proof.drill.clients import SESSION_COOKIE, USER, Browser
-from proof.drill.faults import FAULTS, QUICK
+from proof.drill.faults import FAULTS, OUTAGES, QUICK
 from proof.drill.judge import judge
 from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
 from proof.drill.stage import made
@@ -70,6 +71,43 @@ def test_without_options_every_engine_meets_every_fault_on_both_layers() -> None
     assert {cell.fault for cell in cells} == set(FAULTS)
     hardened = [cell for cell in cells if cell.layer == "hardened"]
     assert [Cell("stock", cell.engine, cell.fault) for cell in hardened] == cells[len(hardened) :]
+
+
+def test_the_quick_set_has_every_outage_on_every_engine_and_faults_that_are_no_longer() -> None:
+    pairs = {(cell.engine, cell.fault) for cell in cells_of(options(["--quick"]))}
+    table = outages.recorded()["hardened"]
+    assert list(table) == list(OUTAGES)
+    wanted = {(engine, OUTAGES[name]) for name, by_engine in table.items() for engine in by_engine}
+    assert wanted < pairs
+
+
+def test_more_than_one_fault_may_be_named() -> None:
+    given = options(["--fault", "app-kill", "--fault", "nginx-kill", "--layer", "hardened"])
+    assert {cell.fault for cell in cells_of(given)} == {"app-kill", "nginx-kill"}
+
+
+def test_an_outage_that_is_not_as_recorded_is_told_and_can_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(outages.RECORDED, tmp_path)
+    monkeypatch.setattr(outages, "RECORDED", tmp_path / "outages.json")
+    met = outages.recorded()["hardened"]["Redis hanging"]["cache"]
+    cell = {"layer": "hardened", "engine": "cache", "fault": "redis-stop", "outage": met}
+    others = [{**cell, "fault": "redis-slow"}, {**cell, "outage": {}}]  # none; not drilled
+    assert outages.differences([cell, *others]) == []
+    cell["outage"] = {**met, "signed in": "hangs"}
+    (line,) = outages.differences([cell, *others])
+    assert line.startswith(
+        "cache, hardened, Redis hanging: hangs / 503, kept, refused; recorded is "
+    )
+    outages.record([cell])
+    assert outages.differences([cell]) == []
+    assert (tmp_path / "outages.json").read_text().count("hangs") == 1 + met_in_stock("hangs")
+
+
+def met_in_stock(word: str) -> int:
+    """Return how often a word stands in Django's own engines' part of the table."""
+    return json.dumps(outages.recorded()["stock"]).count(f'"{word}"')
 
 
 def test_the_quick_set_is_of_the_hardened_layer() -> None:
@@ -131,7 +169,7 @@ def test_a_miss_of_a_busy_machine_is_drilled_once_more(
 ) -> None:
     attempts: list[dict[str, object]] = [{"in_doubt": in_doubt, "misses": [str(n)]} for n in "12"]
     monkeypatch.setattr(cells, "attempt", lambda *arguments: attempts.pop(0))
-    found = cells.drill(None, Cell(layer, "db", "app-kill"), 1)  # type: ignore[arg-type]
+    found = cells.drill(None, Cell(layer, "db", "app-kill"), 1, 5.0)  # type: ignore[arg-type]
     assert found["repeated"] is (times == 2)
     assert found["misses"] == [str(times)]
 

@@ -139,11 +139,13 @@ def servers(scene: Scene) -> list[dict[str, Any]]:
 
 
 HELD: dict[str, tuple[Callable[[Scene], str], str]] = {
+    "redis-down": (docker_says, "down"),
     "redis-stop": (redis_says, "TimeoutError"),
     "redis-full": (redis_says, "OutOfMemoryError"),
     "redis-password": (redis_says, "AuthenticationError"),
     "redis-cut": (redis_says, "TimeoutError"),
     "redis-slow": (redis_says, "slow"),
+    "postgres-down": (docker_says, "down"),
     "postgres-stop": (postgres_says, "ConnectionTimeout"),
     "postgres-connections": (postgres_says, "remaining connection slots are reserved"),
     "postgres-read-only": (postgres_says, "ReadOnlySqlTransaction"),

@@ -233,3 +233,61 @@ def test_answers_over_time_are_counted_by_outcome() -> None:
         "503 with Retry-After": 1,
     }
     assert sum(map(sum, verdict.over_time.values())) == verdict.requests
+
+
+# --- The table of outages -------------------------------------------------------------------------
+
+
+LATER = "503 later"  # with Retry-After
+
+
+def seen(*outcomes: str, client: int = 0, kind: str = "read", since: float = 4.0) -> list[Answer]:
+    """Return the answers that a client had."""
+    return [
+        at(since, outcome.split()[0], kind=kind, client=client, retry_after=True)
+        if outcome == LATER
+        else at(since, outcome, kind=kind, client=client)
+        for outcome in outcomes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "worst"),
+    [
+        ((SERVED, "409"), "served"),
+        ((SERVED, LATER), "503"),
+        ((LATER, "503"), "500"),
+        (("502", SERVED), "500"),
+        ((RESET, TIMEOUT), "hangs"),
+        ((TIMEOUT, SIGNED_OUT), "signed out"),
+    ],
+)
+def test_the_worst_that_was_met_stands_in_the_table(outcomes: tuple[str, ...], worst: str) -> None:
+    before = Answer(0, "read", 1.0, 1.1, SIGNED_OUT)
+    answers = [before, *seen(*outcomes), *seen(SERVED, client=9)]
+    ledger = Ledger(answers, [], 0.0, 3.0, 6.0, 9.0, frozenset({9}))
+    found = judge(ledger, Terms(True, frozenset())).outage
+    assert (found["signed in"], found["not signed in"]) == (worst, "served")
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "opened", "word"),
+    [
+        (4.0, LATER, [], "refused"),
+        (4.0, SERVED, [], "holds"),
+        (4.0, SERVED, [9.0], "undone"),
+        (7.0, LATER, [], "refused"),
+    ],
+)
+def test_a_sign_out_that_was_asked_for_meanwhile_is_in_the_table(
+    asked: float, first: str, opened: list[float], word: str
+) -> None:
+    before = SignOut(1, asked=2.9, acknowledged=3.5)
+    meanwhile = SignOut(2, asked=asked, acknowledged=6.5, openings=opened)
+    answers = [
+        *seen(LATER, SERVED, client=1, kind="sign-out", since=3.2),
+        *seen(first, SERVED, client=2, kind="sign-out", since=asked),
+    ]
+    lasting = meanwhile if asked < 6 else None
+    ledger = Ledger(answers, [before, meanwhile], 0.0, 3.0, 6.0, 9.0, meanwhile=lasting)
+    assert judge(ledger, Terms(True, frozenset())).outage["sign-out"] == word

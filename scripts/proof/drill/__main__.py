@@ -3,16 +3,19 @@
 import argparse
 import signal
 import sys
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from proof import documents
-from proof.drill import report
+from proof.drill import outages, report
 from proof.drill.cells import LAYERS, Cell, carry_out, one_line
 from proof.drill.faults import FAULTS, QUICK
 from proof.progress import say
 from proof.report.page import LATEST
 from stack import ENGINES, StackError
+
+QUICK_SECONDS = 5.0  # that a fault lasts in the quick set
 
 
 class NothingToDrillError(StackError):
@@ -27,11 +30,12 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--engine", choices=[*ENGINES, "all"])
     parser.add_argument("--layer", choices=[*LAYERS, "both"])
-    parser.add_argument("--fault", choices=[*FAULTS, "all"])
+    parser.add_argument("--fault", choices=[*FAULTS, "all"], action="append")
     parser.add_argument("--clients", type=number_of_clients, default=20, metavar="N")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--render", action="store_true")
+    parser.add_argument("--record", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -49,7 +53,9 @@ def cells_of(given: argparse.Namespace) -> list[Cell]:
         NothingToDrillError: where no fault that was asked for touches an engine that was.
     """
     engines = ENGINES if given.engine in (None, "all") else (given.engine,)
-    faults = tuple(FAULTS) if given.fault in (None, "all") else (given.fault,)
+    faults = tuple(given.fault or FAULTS)
+    if "all" in faults:
+        faults = tuple(FAULTS)
     layer = given.layer or ("hardened" if given.quick else "both")
     pairs = [
         (engine, fault)
@@ -78,7 +84,7 @@ def main(arguments: list[str]) -> int:
     status = 0
     try:
         cells = cells_of(given)
-        for found in carry_out(cells, given.clients):
+        for found in carry_out(cells, given.clients, QUICK_SECONDS if given.quick else inf):
             kept = given.keep
             result = report.beside_kept(found, folder, cells) if kept else found
             report.keep(result, folder)
@@ -91,6 +97,11 @@ def main(arguments: list[str]) -> int:
     if result["cells"]:
         say(f"report: {report.render(folder)}")
     lines = report.missed(result)
+    if given.record:
+        outages.record(result["cells"])
+        documents.write()
+    else:
+        lines += outages.differences(result["cells"])
     for line in lines:
         print(f"drill: {line}", file=sys.stderr)
     return status or int(bool(lines))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from proof.drill.faults import FAULTS
@@ -49,8 +50,13 @@ class Cell:
         )
 
 
-def carry_out(cells: list[Cell], clients: int) -> Iterator[Result]:
+def carry_out(cells: list[Cell], clients: int, longest: float = inf) -> Iterator[Result]:
     """Drill every cell, in an order in which each engine starts once a layer.
+
+    Args:
+        cells: what is drilled.
+        clients: how many stay signed in.
+        longest: the seconds that a fault may last.
 
     Yields:
         All that is known, after each cell.
@@ -65,29 +71,29 @@ def carry_out(cells: list[Cell], clients: int) -> Iterator[Result]:
                 site.begin(cell.engine, cell.layer)
             left = time_left(cells, number, time.monotonic() - started)
             say(f"{cell.engine}, {cell.layer}: {cell.fault}; {left}")
-            result["cells"].append(drill(site, cell, clients))
+            result["cells"].append(drill(site, cell, clients, longest))
             yield result
 
 
-def drill(site: DrillStack, cell: Cell, clients: int) -> Result:
+def drill(site: DrillStack, cell: Cell, clients: int, longest: float) -> Result:
     """Return what became of one cell.
 
     Where all that was missed may have been a busy machine's doing, it is drilled again, once.
     """
-    found = attempt(site, cell, clients)
+    found = attempt(site, cell, clients, longest)
     repeated = cell.layer == "hardened" and found["in_doubt"]
     if repeated:
         say("    others had the machine: drilling it again")
-        found = attempt(site, cell, clients)
+        found = attempt(site, cell, clients, longest)
     return {**found, "repeated": repeated}
 
 
-def attempt(site: DrillStack, cell: Cell, clients: int) -> Result:
+def attempt(site: DrillStack, cell: Cell, clients: int, longest: float) -> Result:
     """Drill a cell; where it can't be drilled, make the stack anew."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     found: Result = {**asdict(cell), "at": at, "loses": cell.terms().loses}
     try:
-        ledger = site.drill(FAULTS[cell.fault], clients)
+        ledger = site.drill(FAULTS[cell.fault], clients, longest)
     except StackError as error:
         if interrupted(error):
             raise KeyboardInterrupt from error

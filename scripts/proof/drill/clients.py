@@ -33,10 +33,12 @@ class Browser:
     """One client: a connection, the session's cookie, and what came of each request."""
 
     def __init__(
-        self, url: str, tls: ssl.SSLContext, clock: Clock, client: int, cookie: str
+        self, url: str, tls: ssl.SSLContext, clock: Clock, client: int, cookie: str | None
     ) -> None:
+        """Begin with the cookie of a session that is signed in, or with none: a guest's."""
         self.client = client
-        self.cookie: str | None = cookie
+        self.user = USER if cookie else ""
+        self.cookie = cookie
         self.clock = clock
         self.expires = float("inf")  # by that clock
         self.http = httpx.AsyncClient(
@@ -97,7 +99,7 @@ class Browser:
             return (SERVED if answer.status_code == 302 else str(answer.status_code)), None
         if answer.status_code == 200 and "json" in answer.headers.get("Content-Type", ""):
             held = answer.json()
-            own = held["user"] == USER and held["client"] == self.client
+            own = held["user"] == self.user and held["client"] == self.client
             return (SERVED if own and not deleted else SIGNED_OUT), held["count"]
         return (SIGNED_OUT if deleted else str(answer.status_code)), None
 
@@ -106,17 +108,30 @@ class Crowd:
     """All clients of one cell, in a thread of their own."""
 
     def __init__(
-        self, url: str, tls: ssl.SSLContext, clock: Clock, cookies: list[str], leavers: int
+        self,
+        url: str,
+        tls: ssl.SSLContext,
+        clock: Clock,
+        cookies: list[str],
+        leavers: int,
+        guests: int = 0,
     ) -> None:
         """Give each cookie to a client; the last `leavers` of them are there to sign out.
 
-        `clock` is theirs: seconds since 1970, or what they take for it.
+        `clock` is theirs: seconds since 1970, or what they take for it. `guests` are more clients,
+        who have a session and are not signed in.
         """
-        browsers = [Browser(url, tls, clock, client, one) for client, one in enumerate(cookies)]
-        self.stayers, self.leavers = browsers[:-leavers], browsers[-leavers:]
+        all_cookies = [*cookies, *[None] * guests]
+        browsers = [Browser(url, tls, clock, client, one) for client, one in enumerate(all_cookies)]
+        first = len(cookies) - leavers
+        self.leavers = browsers[first : len(cookies)]
+        self.stayers = browsers[:first] + browsers[len(cookies) :]
         # Who signs out has the same page open in another tab, and somebody may have the cookie.
         self.tabs = [Browser(url, tls, clock, one.client, one.cookie or "") for one in self.leavers]
-        self.ledger = Ledger(sign_outs=[SignOut(one.client) for one in self.leavers])
+        self.ledger = Ledger(
+            sign_outs=[SignOut(one.client) for one in self.leavers],
+            guests=frozenset(one.client for one in self.stayers if not one.user),
+        )
         self.error: Exception | None = None
         self.asked = 0
         self.begun, self.stopping = threading.Event(), threading.Event()
@@ -197,10 +212,11 @@ class Crowd:
             await asyncio.gather(*(one.http.aclose() for one in browsers))
 
     async def begin(self, browser: Browser) -> None:
-        """Have the session know whose it is."""
+        """Have the session know whose it is; a guest's is made by that."""
         deadline = time.monotonic() + BEGIN_SECONDS
         while True:
-            answer = await browser.ask("write", f"/drill/begin/{browser.client}/")
+            path = f"/drill/{'begin' if browser.user else 'guest'}/{browser.client}/"
+            answer = await browser.ask("write", path)
             if answer.outcome == SERVED:
                 return
             if time.monotonic() > deadline:

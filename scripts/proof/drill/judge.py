@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
 
-from proof.drill.ledger import SERVED, SIGNED_OUT, Answer, Ledger
+from proof.drill.ledger import SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
 
 RECOVERY_SECONDS = 3.0
 # What the hardened layer promises: after a sign-out was acknowledged, no cookie of the session
@@ -21,6 +21,9 @@ UNAVAILABLE = "503 with Retry-After"
 # With strict conflicts a save is refused that does not know of the one before, such as one that was
 # done and never answered, or whose Redis half failed. Nothing is lost; by default it is merged.
 CONFLICT = "409"
+
+# From best to worst, in the table of outages; "500" is any other failure.
+MET = ("served", "503", "500", "hangs", "signed out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Verdict:
     latencies: dict[str, dict[str, float]] = field(default_factory=dict)
     over_time: dict[str, list[int]] = field(default_factory=dict)  # by outcome, in each bucket
     misses: list[str] = field(default_factory=list)
+    # What visitors met from the fault's beginning on, at worst, and what became of a sign-out.
+    outage: dict[str, str] = field(default_factory=dict)
     busy: bool = False  # whether others had the machine
     in_doubt: bool = False  # whether they may have been the cause of all that was missed
 
@@ -79,6 +84,7 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
     )
     if verdict.detect is not None:
         verdict.detect -= ledger.injected
+    verdict.outage = outage(ledger, verdict)
     verdict.busy = verdict.latencies.get("before", {}).get("p50", 0.0) > BUSY_MILLISECONDS
     gone, failed = list(lost_by(terms, verdict)), list(failures_of(ledger, terms, verdict, bad))
     verdict.misses = gone + failed
@@ -114,6 +120,46 @@ def failures_of(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer
         yield f"recovered after {verdict.recover:.1f} s; {RECOVERY_SECONDS:.0f} s are the goal"
     if not verdict.requests:
         yield "no request was made"
+
+
+def outage(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
+    """Return the fault as visitors saw it: a cell of the table of outages."""
+    seen = [a for a in ledger.answers if a.kind != "sign-out" and a.ended > ledger.injected]
+    return {
+        "signed in": worst(a for a in seen if a.client not in ledger.guests),
+        "not signed in": worst(a for a in seen if a.client in ledger.guests),
+        "afterwards": "lost" if verdict.signed_out else "kept",
+        "sign-out": "undone" if verdict.revived else "refused" if refused(ledger) else "holds",
+    }
+
+
+def worst(answers: Iterable[Answer]) -> str:
+    """Return the worst of the answers, as one of `MET`."""
+    return max(map(met, answers), key=MET.index, default=MET[0])
+
+
+def met(answer: Answer) -> str:
+    """Return an answer as one of `MET`."""
+    if answer.outcome in (SERVED, CONFLICT):
+        return "served"
+    if answer.outcome in (SIGNED_OUT, TIMEOUT):
+        return {SIGNED_OUT: "signed out", TIMEOUT: "hangs"}[answer.outcome]
+    return "503" if name_of(answer) == UNAVAILABLE else "500"
+
+
+def refused(ledger: Ledger) -> bool:
+    """Return whether a sign-out that was asked for while the fault lasted was answered otherwise.
+
+    Of a fault that ends by itself, those after it count: none before is sure to meet it.
+    """
+    of = {one.client for one in ledger.sign_outs if (one.asked or 0.0) >= ledger.lifted}
+    if ledger.meanwhile is not None:
+        of = {ledger.meanwhile.client}
+    return any(
+        answer.outcome != SERVED
+        for answer in ledger.answers
+        if answer.kind == "sign-out" and answer.client in of
+    )
 
 
 def conflict_late(answer: Answer, ledger: Ledger) -> bool:

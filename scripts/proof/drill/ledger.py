@@ -42,3 +42,7 @@ class Ledger:
     injected: float = 0.0  # when the fault began to be injected
     lifted: float = 0.0  # when its cause was gone
     ended: float = 0.0
+    guests: frozenset[int] = frozenset()  # clients who are not signed in
+    # The sign-out that was asked for when half of the fault's time was over; none where it ends by
+    # itself.
+    meanwhile: SignOut | None = None

@@ -22,6 +22,7 @@ BEFORE_SECONDS = 2.0
 STEADY_SECONDS = 2.5
 WATCH_SECONDS = 12.0
 LEAVERS = 8
+GUESTS = 2
 
 
 class DrillStack(BreakableStack):
@@ -58,10 +59,18 @@ class DrillStack(BreakableStack):
         cookies = [header.partition("=")[2] for header in minted]
         scene = self.scene
         assert self.tls is not None  # noqa: S101 - begin() comes first
-        return Crowd(self.url, self.tls, lambda: time.time() + scene.clock_offset, cookies, LEAVERS)
+        clock = lambda: time.time() + scene.clock_offset  # noqa: E731
+        return Crowd(self.url, self.tls, clock, cookies, LEAVERS, GUESTS)
 
-    def drill(self, fault: Fault, clients: int) -> Ledger:
-        """Have clients ask while the fault comes and goes; return what they saw."""
+    def drill(self, fault: Fault, clients: int, longest: float) -> Ledger:
+        """Have clients ask while the fault comes and goes; return what they saw.
+
+        Args:
+            fault: what happens.
+            clients: how many of them stay signed in.
+            longest: the seconds that it may last.
+        """
+        hold = min(fault.hold, longest)
         try:
             fault.prepare(self.scene)
             crowd = self.crowd(clients)
@@ -75,9 +84,11 @@ class DrillStack(BreakableStack):
                 try:
                     fault.inject(self.scene)
                     crowd.sign_out(2)
-                    time.sleep(fault.hold / 2)
+                    time.sleep(hold / 2)
                     crowd.sign_out(1)
-                    time.sleep(fault.hold / 2)
+                    if hold:
+                        crowd.ledger.meanwhile = crowd.ledger.sign_outs[crowd.asked - 1]
+                    time.sleep(hold / 2)
                 finally:
                     fault.lift(self.scene)
                 crowd.ledger.lifted = lifted = time.monotonic()

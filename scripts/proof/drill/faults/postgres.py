@@ -34,6 +34,10 @@ def kill(scene: Scene) -> None:
     scene.stack.kill("postgres")
 
 
+def down(scene: Scene) -> None:
+    scene.stack.compose("stop", "postgres")
+
+
 def restart(scene: Scene) -> None:
     scene.stack.compose("restart", "postgres")
 
@@ -114,6 +118,7 @@ FAULTS = (
         back,
         hold=0,
     ),
+    Fault("postgres-down", "Postgres is stopped, and started after 5 s", "postgres", down, back),
     Fault("postgres-restart", "Postgres is restarted", "postgres", restart, back, hold=0),
     Fault(
         "postgres-stop",

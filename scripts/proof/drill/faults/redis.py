@@ -32,6 +32,10 @@ def kill(scene: Scene) -> None:
     scene.stack.kill("redis")
 
 
+def down(scene: Scene) -> None:
+    scene.stack.compose("stop", "redis")
+
+
 def restart(scene: Scene) -> None:
     scene.stack.compose("restart", "redis")
 
@@ -112,6 +116,14 @@ FAULTS = (
         kill,
         back,
         hold=0,
+        engines=WITH_REDIS,
+    ),
+    Fault(
+        "redis-down",
+        "Redis is stopped, and started after 5 s",
+        "redis",
+        down,
+        back,
         engines=WITH_REDIS,
     ),
     Fault(

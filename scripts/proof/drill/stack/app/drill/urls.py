@@ -8,6 +8,7 @@ from drill import views
 urlpatterns = [
     *project,
     path("drill/begin/<int:client>/", views.begin),
+    path("drill/guest/<int:client>/", views.guest),
     path("drill/read/", views.read),
     path("drill/write/", views.write),
 ]

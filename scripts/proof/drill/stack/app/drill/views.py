@@ -1,6 +1,6 @@
 """A counter in the session; every answer says whose session it is and what it holds.
 
-Whoever is not signed in gets an answer too, and no session.
+Who has no session gets an answer too, and none.
 """
 
 from django.http import HttpRequest, JsonResponse
@@ -17,6 +17,14 @@ def begin(request: HttpRequest, client: int) -> JsonResponse:
     return contents(request)
 
 
+@require_POST
+def guest(request: HttpRequest, client: int) -> JsonResponse:
+    """Begin a session of nobody who is signed in."""
+    request.session["client"] = client
+    request.session["count"] = 0
+    return contents(request)
+
+
 @never_cache
 def read(request: HttpRequest) -> JsonResponse:
     """Change nothing."""
@@ -26,7 +34,7 @@ def read(request: HttpRequest) -> JsonResponse:
 @require_POST
 def write(request: HttpRequest) -> JsonResponse:
     """Add one to the counter."""
-    if request.user.is_authenticated:
+    if "count" in request.session:
         request.session["count"] += 1
     return contents(request)
 
