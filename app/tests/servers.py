@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+SERVERS = "/servers"  # in memory: compose.yml
 PASSWORD = "only-for-tests-0"
 POSTGRES_PORT = 5433
 REDIS_PORT = 6390
@@ -23,7 +24,7 @@ class Server:
     port: int
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__}-", dir=SERVERS))
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:

@@ -9,7 +9,6 @@ from conftest import (  # noqa: F401 - the scenarios' own fixtures
     layer,
     pytest_addoption,
     site,
-    stack,
     user,
     users,
 )
@@ -17,6 +16,16 @@ from playwright.sync_api import Browser, sync_playwright
 from window import ARGUMENTS, CHROMIUM, Visit
 
 from stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(layer: str) -> Iterator[Stack]:  # noqa: F811
+    """Return a project of its own, so that the scenarios may run meanwhile."""
+    stack = Stack("browser")
+    stack.settings["SESSION_LAYER"] = layer
+    stack.create()
+    yield stack
+    stack.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from stack import ENGINES, ROOT, Stack
 
 VISITS = re.compile(r'data-visits="(\d+)"')
 SESSION_COOKIE = "__Host-sessionid"
-SIGN_OUT_SECONDS = 2  # what the hardened layer promises
 PASSWORD = re.compile(r"^\S{24}$", re.MULTILINE)
 
 # What the project claims of each layer, shown by the compare page and the README.
@@ -36,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what is found into app/lab and the documents, in place of comparing",
     )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "engine" in getattr(item, "fixturenames", ()):
+        item.add_marker("engines")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -100,9 +104,12 @@ def layer(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def stack(layer: str) -> Iterator[Stack]:
-    """Return the project, from a copy of the clone, with its image built and nothing started."""
-    stack = Stack("test")
+def stack(request: pytest.FixtureRequest, layer: str) -> Iterator[Stack]:
+    """Return the project, from a copy of the clone, with its image built and nothing started.
+
+    Those that run on each engine and the others may run side by side.
+    """
+    stack = Stack("engines" if request.config.option.markexpr == "engines" else "scenarios")
     stack.settings["SESSION_LAYER"] = layer
     stack.create()
     yield stack

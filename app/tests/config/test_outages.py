@@ -17,7 +17,7 @@ from pytest_django import Settings
 from hardened_sessions.clients.database import database
 from tests.servers import Postgres
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 
 def counting(request: HttpRequest) -> HttpResponse:

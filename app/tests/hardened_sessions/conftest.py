@@ -171,11 +171,11 @@ def options(settings: Settings) -> Callable[..., None]:
 
 @pytest.fixture(autouse=True)
 def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Wait longer for stores than the layer promises, in modules that don't test the bounds.
+    """Wait longer for stores than the layer promises, in tests that don't run alone.
 
-    A busy machine is not the matter there. A module that does says `TESTS_BOUNDS = True`.
+    A busy machine is not the matter there.
     """
-    if not getattr(request.module, "TESTS_BOUNDS", False):
+    if request.node.get_closest_marker("alone") is None:
         for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
             monkeypatch.setattr(bounds, bound, 10.0)
     redis_client.cache_clear()

@@ -15,7 +15,7 @@ from tests.hardened_sessions.conftest import Browser
 from tests.hardened_sessions.proxy import Proxy
 from tests.servers import POSTGRES_PORT, REDIS_PORT, RedisServer
 
-TESTS_BOUNDS = True
+pytestmark = pytest.mark.alone
 
 
 def engines(*names: str) -> pytest.MarkDecorator:

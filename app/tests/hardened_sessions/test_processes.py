@@ -27,7 +27,7 @@ MARGIN = 0.3  # seconds beyond a bound, for a busy machine
 
 type Start = Callable[..., list[Worker]]
 
-TESTS_BOUNDS = True
+pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
