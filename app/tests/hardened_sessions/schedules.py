@@ -265,12 +265,13 @@ def every_schedule(
             return next((client for client in options if client not in sleeping), None)
 
         def leave(made: Run, begun: int = len(path)) -> bool:
-            # Up to the last choice of the path this is the beginning of the run before.
-            beginning = made.beginning(names)
-            if len(made.steps) < begun or beginning not in known:
-                known.add(beginning)
+            if len(made.steps) < begun:  # the beginning of the run before, so it is known
                 return False
-            return True
+            beginning = made.beginning(names)
+            if beginning in known:
+                return True
+            known.add(beginning)
+            return False
 
         made = run(stepper, start(), choose, leave)
         if made.diverged:
