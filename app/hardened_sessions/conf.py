@@ -31,6 +31,8 @@ class Options:
     database: str = "default"
     # A cookie of this name is taken where the new one is absent, and replaced at once.
     old_cookie_name: str | None = None
+    # The Domain that the old cookie was set with; without it browsers would not delete that one.
+    old_cookie_domain: str | None = None
     # Engines that ran before, whose expired sessions `clearsessions` removes as well; each as in
     # SESSION_ENGINE, or by its last word.
     previous_engines: tuple[str, ...] = ()

@@ -28,6 +28,10 @@ class SessionRotatedError(SessionUnavailableError):
         super().__init__("session", "its key was replaced", bounds.RETRY_AFTER_ROTATED)
 
 
+class ForeignSessionError(Exception):
+    """A response was about to go to one visitor with the session of another; nothing was sent."""
+
+
 class SessionConflictError(Exception):
     """Another request changed the same thing first; the middleware answers 409."""
 

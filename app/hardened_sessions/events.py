@@ -23,6 +23,7 @@ unavailable = Signal()
 refused_cookie = Signal()
 refused_value = Signal()
 conflict = Signal()
+foreign = Signal()
 breaker_opened = Signal()
 breaker_closed = Signal()
 
@@ -35,6 +36,7 @@ SIGNALS = {
     "refused_cookie": (refused_cookie, logging.WARNING),
     "refused_value": (refused_value, logging.WARNING),
     "conflict": (conflict, logging.WARNING),
+    "foreign": (foreign, logging.ERROR),
     "breaker_opened": (breaker_opened, logging.ERROR),
     "breaker_closed": (breaker_closed, logging.INFO),
 }

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
@@ -12,10 +12,11 @@ from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.http import http_date
 
-from hardened_sessions import events
+from hardened_sessions import events, foreign
 from hardened_sessions.conf import options
 from hardened_sessions.cookie_names import guard
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
+from hardened_sessions.format import keys
 from hardened_sessions.session import HardenedSession
 
 ENDED = (
@@ -35,22 +36,26 @@ class HardenedSessionMiddleware(SessionMiddleware):
         name, old = settings.SESSION_COOKIE_NAME, options().old_cookie_name
         for reason in guard(request, (name, old or name), settings.CSRF_COOKIE_NAME):
             events.emit("refused_cookie", "middleware", reason=reason)
-        request.session = self.SessionStore(request.COOKIES.get(name))
         if old and old in request.COOKIES and name not in request.COOKIES:
-            self.take_over(request, request.COOKIES[old])
+            session = self.take_over(old, request.COOKIES[old])
+        else:
+            session = self.SessionStore(request.COOKIES.get(name))
+        foreign.give(request, session)
 
-    def take_over(self, request: HttpRequest, value: str) -> None:
+    def take_over(self, name: str, value: str) -> SessionBase:
         """Take a session from the cookie of the old name, under a new key at once.
 
         The old cookie may lack what the new name promises, so its key must be of no further use.
         """
         session = self.SessionStore(value)
         try:
+            if isinstance(session, HardenedSession) and keys.is_key(value):
+                session.came_by(name)
             if dict(session.items()):
                 session.cycle_key()
         except SessionUnavailableError:
             pass  # remembered: the response will say so
-        request.session = session
+        return session
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what a session raised in a view, without the noise of a server error."""
@@ -67,6 +72,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
         session = getattr(request, "session", None)
         if not isinstance(session, HardenedSession):
             return super().process_response(request, response)  # type: ignore[arg-type]
+        foreign.refuse(request, response, session)
         if session.unavailable is not None:
             # Whatever the view made of it: a template may have taken the error for "nobody".
             return unavailable(session.unavailable)
@@ -103,6 +109,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
                 raise SessionInterrupted(ENDED) from error
             if not session.keeps_cookie:
                 set_cookie(response, session)
+                foreign.mark(response)
                 self.delete_old_cookie(request, response)
             patch_vary_headers(response, ("Cookie",))
         return response
@@ -112,7 +119,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
         """Delete the cookie of the old name, if the browser sent one."""
         old = options().old_cookie_name
         if old and old in request.COOKIES:
-            delete_cookie(response, old)
+            delete_cookie(response, old, domain=options().old_cookie_domain)
 
 
 def set_cookie(response: HttpResponseBase, session: HardenedSession) -> None:
@@ -130,11 +137,10 @@ def set_cookie(response: HttpResponseBase, session: HardenedSession) -> None:
     )
 
 
-def delete_cookie(response: HttpResponseBase, name: str) -> None:
+def delete_cookie(response: HttpResponseBase, name: str, **others: Any) -> None:
     """Have the browser forget a cookie: by the attributes it was set with, or it may refuse."""
-    response.set_cookie(
-        name, "", max_age=0, expires="Thu, 01 Jan 1970 00:00:00 GMT", **attributes()
-    )
+    expires = "Thu, 01 Jan 1970 00:00:00 GMT"
+    response.set_cookie(name, "", max_age=0, expires=expires, **{**attributes(), **others})
 
 
 def attributes() -> dict[str, Any]:

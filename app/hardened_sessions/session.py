@@ -33,9 +33,11 @@ class HardenedSession(SessionBase):
     clears: type | None = None  # what removes expired sessions; None where the store does
     reads_feed = False  # of what was ended or changed elsewhere
     key_salt = codec.SALT
+    given = False  # to a request, by the middleware
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
+        self.presented = session_key
         self.unavailable: SessionUnavailableError | None = None
         # The browser keeps the key that it has; the response gives it no new one.
         self.keeps_cookie = False
@@ -56,6 +58,9 @@ class HardenedSession(SessionBase):
             self.unavailable = error
             events.emit("unavailable", self.store, reason=str(error))
             raise
+
+    def came_by(self, cookie_name: str) -> None:
+        """Be told of a key that came by a cookie of another name."""
 
     async def acycle_key(self) -> None:
         """See `cycle_key`."""

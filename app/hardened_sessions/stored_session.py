@@ -301,6 +301,8 @@ class StoredSession(HardenedSession):
         if session_key is None and self.stored is not None:
             names = tuple(dict.fromkeys((*names, self.stored.name)))
         self.end(names)
+        if key == self.session_key:
+            self.stored = None  # so that a save finds out
 
     def end(self, names: tuple[str, ...]) -> None:
         """End what is stored under the names, for whoever has no key: an admin, a script.

@@ -7,10 +7,12 @@ may be cleared, and whether it was set here or by a copy of the file.
 
 import fcntl
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +232,22 @@ def folder() -> Path:
     return Path(settings.SESSION_FILE_PATH or tempfile.gettempdir())
 
 
+def take_over(former: str, name: str) -> None:
+    """Call a file after the cookie's present name, unless there is such a file."""
+    path = folder() / f"{settings.SESSION_COOKIE_NAME}{name}"
+    with failing_as_unavailable(), suppress(FileNotFoundError):
+        if not path.exists():
+            (folder() / f"{former}{name}").rename(path)
+
+
+def take_over_all(former: str) -> None:
+    """Call every file of the cookie's former name after the present one."""
+    form = re.compile(re.escape(former) + FILE)
+    for match in filter(None, map(form.fullmatch, os.listdir(folder()))):  # noqa: PTH208
+        if not match["temporary"]:
+            take_over(former, match["name"])
+
+
 @contextmanager
 def failing_as_unavailable() -> Iterator[None]:
     """Tell a folder that can't be used, or a full disk, from a session that is not there."""
@@ -289,6 +307,11 @@ class SessionStore(StoredSession):
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         self.storage = FileStorage(serializer_of(self))
+
+    def came_by(self, cookie_name: str) -> None:
+        """Find the file, which is called after the cookie's name."""
+        for name in keys.names_for(self.session_key or ""):
+            self.asked(partial(take_over, cookie_name, name))
 
     @classmethod
     def clear_expired(cls) -> None:

@@ -191,6 +191,8 @@ class FilePurge:
         if not (file.folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
             yield progress  # the engine that ran before left nothing
             return
+        if (former := options().old_cookie_name) and file.folder().is_dir():
+            file.take_over_all(former)
         storage = file.FileStorage(HardenedSession().serializer())
         prefix = settings.SESSION_COOKIE_NAME
         form = re.compile(re.escape(prefix) + file.FILE)
