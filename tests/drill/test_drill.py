@@ -21,7 +21,7 @@ from proof.drill.cells import Cell, interrupted, one_line, time_left
 from proof.drill.clients import SESSION_COOKIE, USER, Browser
 from proof.drill.faults import FAULTS, OUTAGES, QUICK
 from proof.drill.judge import judge
-from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
+from proof.drill.ledger import FOREIGN, RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
 from proof.drill.stage import made
 from proof.report import page
 from stack import ENGINES, ROOT, CommandError, StackError, run
@@ -213,17 +213,20 @@ def test_an_answer_with_the_own_session_is_served() -> None:
     "response",
     [
         own(user="", client=None, count=None),
-        own(user="somebody"),
-        own(client=4),
         httpx.Response(
             200, json=own().json(), headers={"Set-Cookie": f"{SESSION_COOKIE}=; Max-Age=0"}
         ),
         httpx.Response(500, headers={"Set-Cookie": f'{SESSION_COOKIE}=""; Max-Age=0'}),
     ],
-    ids=["nobody", "another user", "another's session", "deleted", "deleted by an error"],
+    ids=["nobody", "deleted", "deleted by an error"],
 )
-def test_an_answer_for_nobody_or_somebody_else_is_a_sign_out(response: httpx.Response) -> None:
+def test_an_answer_for_nobody_is_a_sign_out(response: httpx.Response) -> None:
     assert asked(response)[0].outcome == SIGNED_OUT
+
+
+@pytest.mark.parametrize("response", [own(user="somebody"), own(client=4), own(user="", client=4)])
+def test_an_answer_for_another_client_is_somebody_elses(response: httpx.Response) -> None:
+    assert asked(response)[0].outcome == FOREIGN
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from proof.drill.judge import Terms, Verdict, judge, percentile
-from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
+from proof.drill.ledger import FOREIGN, RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
 
 NOTHING = Terms(unavailable=False, answers=frozenset())
 UNAVAILABLE = replace(NOTHING, unavailable=True)
@@ -104,6 +104,15 @@ def test_each_session_that_is_signed_out_is_counted_once() -> None:
     )
     assert verdict.signed_out == 2
     assert verdict.misses == ["2 sessions wrongly signed out"]
+
+
+def test_nothing_excuses_an_answer_that_is_somebody_elses() -> None:
+    answers = at(103, FOREIGN, count=7), at(103.5, FOREIGN), at(104)
+    for terms in (NOTHING, replace(UNAVAILABLE, loses="it is empty")):
+        verdict = judged(*answers, terms=terms)
+        assert (verdict.foreign, verdict.signed_out, verdict.lost) == (2, 0, 0)
+        assert verdict.misses == ["2 answers were somebody else's"]
+    assert judged(at(104)).foreign == 0
 
 
 def test_sessions_may_be_gone_where_that_is_stated() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from proof.drill.ledger import RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
+from proof.drill.ledger import FOREIGN, RESET, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
 from stack import StackError
 
 USER = "drill"
@@ -99,6 +99,8 @@ class Browser:
             return (SERVED if answer.status_code == 302 else str(answer.status_code)), None
         if answer.status_code == 200 and "json" in answer.headers.get("Content-Type", ""):
             held = answer.json()
+            if held["user"] not in ("", self.user) or held["client"] not in (None, self.client):
+                return FOREIGN, held["count"]
             own = held["user"] == self.user and held["client"] == self.client
             return (SERVED if own and not deleted else SIGNED_OUT), held["count"]
         return (SIGNED_OUT if deleted else str(answer.status_code)), None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
 
-from proof.drill.ledger import SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
+from proof.drill.ledger import FOREIGN, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
 
 RECOVERY_SECONDS = 3.0
 # What the hardened layer promises: after a sign-out was acknowledged, no cookie of the session
@@ -42,6 +42,7 @@ class Verdict:
     requests: int = 0
     failed: dict[str, int] = field(default_factory=dict)  # by outcome
     signed_out: int = 0  # sessions that were signed in and that nobody signed out
+    foreign: int = 0  # answers with another client's session in them
     lost: int = 0  # acknowledged increments
     losses: list[str] = field(default_factory=list)  # how each of them came to light
     sign_outs: int = 0  # acknowledged
@@ -68,6 +69,7 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
         requests=len(ledger.answers),
         failed=dict(Counter(name_of(answer) for answer in bad).most_common()),
         signed_out=len({answer.client for answer in bad if answer.outcome == SIGNED_OUT}),
+        foreign=sum(answer.outcome == FOREIGN for answer in bad),
         lost=sum(number for number, _ in losses),
         losses=[how for _, how in losses],
         sign_outs=sum(one.acknowledged is not None for one in ledger.sign_outs),
@@ -94,6 +96,8 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
 
 def lost_by(terms: Terms, verdict: Verdict) -> Iterable[str]:
     """Yield a line for each thing that was lost, and was not to be."""
+    if verdict.foreign:
+        yield f"{verdict.foreign} answers were somebody else's"
     if verdict.signed_out and not terms.loses:
         yield f"{verdict.signed_out} sessions wrongly signed out"
     if verdict.lost and not terms.loses:
@@ -110,9 +114,10 @@ def failures_of(ledger: Ledger, terms: Terms, verdict: Verdict, bad: list[Answer
     late = sum(conflict_late(answer, ledger) for answer in bad)
     if late:
         yield f"{late} conflicts without a cause"
-    allowed = {SIGNED_OUT, CONFLICT, *terms.answers, *([UNAVAILABLE] if terms.unavailable else [])}
+    counted = {SIGNED_OUT, FOREIGN}  # by `lost_by`
+    stated = {CONFLICT, *terms.answers, *([UNAVAILABLE] if terms.unavailable else [])}
     for outcome, number in verdict.failed.items():
-        if outcome not in allowed:
+        if outcome not in counted | stated:
             yield f"{number} requests answered by {outcome}"
     if verdict.recover is None:
         yield "not recovered when the watch ended"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 SERVED = "served"  # with the client's own session in it
-SIGNED_OUT = "signed out"  # an answer for nobody or somebody else, or one that deletes the cookie
+SIGNED_OUT = "signed out"  # an answer for nobody, or one that deletes the cookie
+FOREIGN = "somebody else's"  # an answer with another client's session in it
 RESET = "reset"  # the connection was refused, or ended without an answer
 TIMEOUT = "timeout"
 # Any other outcome is the answer's status, as a word.

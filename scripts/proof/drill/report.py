@@ -19,11 +19,17 @@ LOSSES = 3  # that are shown in a cell; all are in the JSON file
 # Whose chart stands beside the report, and in the README.
 SHOWN = ("redis-stop", "cache")
 
-LOST = (("signed_out", "signed out"), ("lost", "lost"), ("revived", "revived"))
+LOST = (
+    ("foreign", "somebody else's"),
+    ("signed_out", "signed out"),
+    ("lost", "lost"),
+    ("revived", "revived"),
+)
 
 PHASES = ("before", "during", "after")
 HEAD = (
-    *("", "", "requests", "failed", "signed out", "lost", "sign-outs", "revived"),
+    *("", "", "requests", "failed", "somebody else's", "signed out", "lost"),
+    *("sign-outs", "revived"),
     *("detect s", "recover s", *(f"{phase}, ms" for phase in PHASES)),
 )
 
@@ -92,7 +98,7 @@ def faults_in_markdown() -> Iterator[str]:
 
 def in_words(cell: Found) -> str:
     """Return what was lost in a cell, or else whether it met the goal."""
-    losses = ", ".join(f"{cell[name]} {word}" for name, word in LOST if cell[name])
+    losses = ", ".join(f"{cell[name]} {word}" for name, word in LOST if cell.get(name))
     return losses or ("missed" if cell["misses"] else "ok")
 
 
@@ -168,7 +174,7 @@ def summary(cells: list[Found]) -> Iterator[str]:
 
 def brief(cell: Found) -> str:
     """Return the most important of what happened in a cell."""
-    losses = [f"{cell[name]} {word}" for name, word in LOST if cell[name]]
+    losses = [f"{cell[name]} {word}" for name, word in LOST if cell.get(name)]
     if not cell["misses"]:
         return "<span class=met>ok</span>" + "".join(f"<br>{loss}, as stated" for loss in losses)
     return f"<span class=missed>{'<br>'.join(losses or map(html.escape, cell['misses']))}</span>"
@@ -206,6 +212,7 @@ def row(cell: Found) -> Iterator[str]:
     yield verdict(cell)
     yield f"{cell['requests']:,}"
     yield "<br>".join(f"{number} x {html.escape(name)}" for name, number in cell["failed"].items())
+    yield str(cell.get("foreign", "among signed out"))  # as it was counted once
     yield str(cell["signed_out"])
     yield "<br>".join((str(cell["lost"]), *map(html.escape, cell["losses"][:LOSSES])))
     yield f"{cell['sign_outs']}, {cell['sign_outs_refused']} refused"
