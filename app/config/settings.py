@@ -134,6 +134,7 @@ HARDENED_SESSIONS = {
     "GRACE": ENV.session_grace,
     "CONFLICTS": ENV.session_conflicts,
     "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
+    "OLD_COOKIE_DOMAIN": ENV.session_old_cookie_domain,
     "THREADS": gunicorn.threads,
     "PREVIOUS_ENGINES": ENGINES,  # any of them may have run before
     "ENCRYPTION_KEYS": ENV.session_encryption_keys,
@@ -176,7 +177,9 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- CSRF -----------------------------------------------------------------------------------------
 
-CSRF_COOKIE_NAME = "__Host-csrftoken"
+# Of the prefix that the session's name has.
+HTTP_PREFIX = "Http-" if ENV.session_cookie_name.startswith("__Host-Http-") else ""
+CSRF_COOKIE_NAME = f"__Host-{HTTP_PREFIX}csrftoken"
 CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -92,7 +94,7 @@ SESSION_COOKIE = {
 }
 
 OTHER_COOKIES = {
-    "__Host-csrftoken": Reason(
+    settings.CSRF_COOKIE_NAME: Reason(
         "A secret that each form repeats; the server compares the two.",
         "Cross-site request forgery.",
     ),

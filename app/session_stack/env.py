@@ -59,6 +59,7 @@ class Env:
     session_conflicts: SessionConflicts
     session_cookie_name: str
     session_old_cookie_name: str | None
+    session_old_cookie_domain: str | None
     session_cookie_age_seconds: int
     session_expire_at_browser_close: bool
     session_save_every_request: bool
@@ -339,6 +340,11 @@ def read(environ: Mapping[str, str]) -> Env:
         session_old_cookie_name=(
             reader.value("SESSION_OLD_COOKIE_NAME", cookie_name)
             if environ.get("SESSION_OLD_COOKIE_NAME")
+            else None
+        ),
+        session_old_cookie_domain=(
+            reader.value("SESSION_OLD_COOKIE_DOMAIN", domain)
+            if environ.get("SESSION_OLD_COOKIE_DOMAIN")
             else None
         ),
         session_cookie_age_seconds=reader.value(

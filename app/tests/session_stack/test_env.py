@@ -53,6 +53,7 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("SESSION_CONFLICTS", "last", "merge, strict"),
         ("SESSION_OLD_COOKIE_NAME", "session id", "a cookie's name"),
         ("SESSION_OLD_COOKIE_NAME", "sessionid=", "a cookie's name"),
+        ("SESSION_OLD_COOKIE_DOMAIN", ".example.org", "one host name"),
         ("SESSION_COOKIE_NAME", "sessionid", "begins with __Host-"),
         ("SESSION_COOKIE_NAME", "__Host-", "begins with __Host-"),
         ("SESSION_COOKIE_NAME", "__Host-a b", "begins with __Host-"),
@@ -199,10 +200,12 @@ def test_what_the_layer_may_be_told_is_read() -> None:
             "SESSION_GRACE": "false",
             "SESSION_CONFLICTS": "strict",
             "SESSION_OLD_COOKIE_NAME": "sessionid",
+            "SESSION_OLD_COOKIE_DOMAIN": "example.org",
         }
     )
     assert (env.session_layer, env.session_keys, env.session_grace) == ("stock", "read", False)
     assert (env.session_conflicts, env.session_old_cookie_name) == ("strict", "sessionid")
+    assert env.session_old_cookie_domain == "example.org"
 
 
 def test_encryption_keys_are_read_one_a_line(tmp_path: Path) -> None:
