@@ -269,6 +269,7 @@ def seen(*outcomes: str, client: int = 0, kind: str = "read", since: float = 4.0
         (("502", SERVED), "500"),
         ((RESET, TIMEOUT), "hangs"),
         ((TIMEOUT, SIGNED_OUT), "signed out"),
+        ((SIGNED_OUT, FOREIGN), "somebody else's"),
     ],
 )
 def test_the_worst_that_was_met_stands_in_the_table(outcomes: tuple[str, ...], worst: str) -> None:

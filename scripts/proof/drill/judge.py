@@ -23,7 +23,7 @@ UNAVAILABLE = "503 with Retry-After"
 CONFLICT = "409"
 
 # From best to worst, in the table of outages; "500" is any other failure.
-MET = ("served", "503", "500", "hangs", "signed out")
+MET = ("served", "503", "500", "hangs", "signed out", FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +147,8 @@ def met(answer: Answer) -> str:
     """Return an answer as one of `MET`."""
     if answer.outcome in (SERVED, CONFLICT):
         return "served"
-    if answer.outcome in (SIGNED_OUT, TIMEOUT):
-        return {SIGNED_OUT: "signed out", TIMEOUT: "hangs"}[answer.outcome]
+    if answer.outcome in (SIGNED_OUT, FOREIGN, TIMEOUT):
+        return "hangs" if answer.outcome == TIMEOUT else answer.outcome
     return "503" if name_of(answer) == UNAVAILABLE else "500"
 
 
