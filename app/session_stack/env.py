@@ -51,6 +51,7 @@ class Env:
     hsts_include_subdomains: bool
     hsts_preload: bool
     sign_ins_per_minute: int  # nginx's limit; read here so that a bad value stops the start
+    sign_in_delays: bool
     # Sessions
     session_layer: str
     session_backend: str
@@ -326,6 +327,7 @@ def read(environ: Mapping[str, str]) -> Env:
         hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),
         hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
+        sign_in_delays=reader.value("SIGN_IN_DELAYS", boolean, "true"),
         session_layer=session_layer,
         session_backend=reader.value("SESSION_BACKEND", engine_of(session_layer)),
         session_keys=reader.value("SESSION_KEYS", one_of(get_args(SessionKeys)), "hash"),

@@ -21,3 +21,16 @@ class EngineInForce(models.Model):
 
     def __str__(self) -> str:
         return f"{self.backend} since {self.since:%Y-%m-%d %H:%M:%S %Z}"
+
+
+class FailedSignIns(models.Model):
+    """One counter of wrong passwords; see `session_stack.sign_in.counters`."""
+
+    slot = models.PositiveIntegerField(primary_key=True)
+    tag = models.BigIntegerField()
+    failures = models.FloatField()
+    wait = models.FloatField()  # seconds after counted_at
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.failures:.1f} failures by {self.counted_at:%Y-%m-%d %H:%M:%S %Z}"

@@ -8,6 +8,8 @@ import pytest
 
 from session_stack.env import Env, read
 from session_stack.layers import engines
+from session_stack.sign_in import counters, device, limits
+from session_stack.sign_in.visit import PREFIXES
 
 ENGINES = engines("hardened")
 
@@ -52,6 +54,16 @@ def test_every_engine_has_its_service_and_profile() -> None:
             rf"^  app-{backend}:\n.*\n    profiles: \[{backend}[\],]", COMPOSE, re.MULTILINE
         )
         assert f"SESSION_BACKEND: {backend}\n" in COMPOSE
+
+
+def test_the_manual_of_sign_in_states_the_limits() -> None:
+    text = (ROOT / "app/session_stack/sign_in/README.md").read_text()
+    rows = re.findall(r"\| (\d+) \| (\d+) s \| (\d+) s \| (\d+) s \|", text)
+    stated = [limits.Limit(*map(int, row)) for row in rows]
+    assert stated == [limits.OWN, limits.OWN, limits.EVERYBODY, limits.EVERYBODY]
+    assert f"{counters.ROWS:,} rows" in text
+    assert f"{device.AGE_SECONDS // 86400} days" in text
+    assert f"IPv4 /{PREFIXES[4]}, IPv6 /{PREFIXES[6]}" in text
 
 
 def test_the_dockerfile_builds_on_the_same_python() -> None:

@@ -322,6 +322,18 @@ def test_guessing_passwords_is_slowed_down(
         stack.switch("cache")
 
 
+def test_guessing_at_one_name_waits_whatever_nginx_lets_through(
+    cache_site: Stack, new_visitor: Callable[[], Visitor]
+) -> None:
+    statuses = []
+    while 429 not in statuses:
+        answer = new_visitor().sign_in("somebody", f"guess-{len(statuses)}")
+        statuses.append(answer.status_code)
+    assert statuses[:10] == [200] * 10
+    assert "Too many wrong passwords for this name" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+
+
 def test_nginx_is_new_enough_for_the_repairs_that_no_setting_replaces(cache_site: Stack) -> None:
     # 1.30.6 mends overflows in evaluating variables: CVE-2026-93479.
     done = cache_site.compose("exec", "--no-TTY", "nginx", "nginx", "-v")

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from session_stack.layers import Progress, Steps, layer
+from session_stack.models import FailedSignIns
+from session_stack.sign_in.limits import FORGOTTEN
 
 logger = logging.getLogger("clearsessions")
 
@@ -56,8 +59,15 @@ def clear_all(max_seconds: float | None = None) -> None:
         for store, steps in layer().clearing().items():
             if not clear(store, steps, deadline):
                 return
+        clear_failed_sign_ins()
         for store, reason in NOTHING_TO_CLEAR.items():
             logger.info("nothing to clear", extra={"store": store, "reason": reason})
+
+
+def clear_failed_sign_ins() -> None:
+    """Delete the counters that have come to nothing; the table has an end, so it takes no time."""
+    removed, _ = FailedSignIns.objects.filter(counted_at__lt=Now() - FORGOTTEN).delete()
+    logger.info("cleared", extra={"store": "table of failed sign-ins", "removed": removed})
 
 
 def clear(store: str, steps: Steps, deadline: float | None) -> bool:

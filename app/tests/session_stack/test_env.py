@@ -67,6 +67,7 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("HTTPS_PORT", "65536", "a whole number from 1 to 65535"),
         ("HTTPS_PORT", "https", "a whole number from 1 to 65535"),
         ("SIGN_INS_PER_MINUTE", "0", "a whole number from 1"),
+        ("SIGN_IN_DELAYS", "off", "true, false"),
         ("SESSION_COOKIE_AGE_SECONDS", "59", "a whole number from 60 to 34560000"),
         ("SESSION_FILE_PATH", "sessions", "an absolute path"),
         ("CLEARSESSIONS_SCHEDULE", "hourly", "a cron expression of five fields"),

@@ -27,6 +27,8 @@ from session_stack.clearing import health
 from session_stack.clearing.run import LOCK_KEY
 from session_stack.clearing.schedule import next_run
 from session_stack.management.commands import clear_expired
+from session_stack.models import FailedSignIns
+from session_stack.sign_in.limits import FORGOTTEN
 
 
 @pytest.fixture(autouse=True)
@@ -71,12 +73,20 @@ def test_expired_sessions_of_every_store_go_and_live_ones_stay(
 ) -> None:
     rows(live=2, expired=3)
     files(live=4, expired=5)
+    for number in range(5):
+        at = timezone.now() - FORGOTTEN + timedelta(minutes=number - 2, seconds=30)
+        FailedSignIns.objects.create(slot=number, tag=0, failures=9, wait=0, counted_at=at)
     with caplog.at_level(logging.INFO, "clearsessions"):
         call_command("clear_expired", "once")
     assert Session.objects.count() == 2
     assert len([path for path in folder.iterdir() if path.is_file()]) == 4
     cleared = {r.store: r.removed for r in caplog.records if r.message == "cleared"}  # type: ignore[attr-defined]
-    assert cleared == {"table django_session": 3, "folder of file sessions": 5}
+    assert cleared == {
+        "table django_session": 3,
+        "folder of file sessions": 5,
+        "table of failed sign-ins": 2,
+    }
+    assert FailedSignIns.objects.count() == 3
     reasons = [r.reason for r in caplog.records if r.message == "nothing to clear"]  # type: ignore[attr-defined]
     assert len(reasons) == 2
 
@@ -106,7 +116,8 @@ def test_sessions_of_the_hardened_engines_go_alike(
     assert Session.objects.count() == 2
     assert len([path for path in folder.iterdir() if path.is_file()]) == 4
     cleared = {r.store: r.removed for r in caplog.records if r.message == "cleared"}  # type: ignore[attr-defined]
-    assert cleared == {"table django_session": 3, "folder of file sessions": 5}
+    assert cleared["table django_session"] == 3
+    assert cleared["folder of file sessions"] == 5
 
 
 @pytest.mark.django_db(transaction=True)
