@@ -132,3 +132,18 @@ def test_gunicorn_takes_every_header_that_nginx_lets_through() -> None:
     assert int(sizes["limitrequestfieldsize"]) == int(buffers[1]) * int(buffers[2]) * 1024
     added = re.findall(r"^proxy_set_header +\S+ +[^\s\"]", proxy, re.MULTILINE)
     assert int(sizes["limitrequestfields"]) >= int(headers[1]) + len(added)
+
+
+def test_every_folder_of_tests_is_in_a_stage_and_every_stage_in_the_run() -> None:
+    test, stage = ((ROOT / "scripts" / name).read_text() for name in ("test", "lib/stage"))
+    lanes, alone = re.search(r"LANES=\((.*)\)", test), re.search(r"ALONE='(.*)'", test)
+    assert lanes
+    assert alone
+    run = [*lanes[1].replace("'", "").split(), *alone[1].split()]
+    assert sorted(run) == sorted(re.findall(r"^#   ([a-z]+) {2,}", test, re.MULTILINE))
+    by_name = set(run) - set(re.findall(r"^([a-z]+)\)", stage, re.MULTILINE))  # tests/NAME
+    named = set(re.findall(r"tests/([a-z_]+)", stage)) | by_name
+    folders = {
+        path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")
+    }
+    assert {folder.parts[0] for folder in folders} <= named
