@@ -93,7 +93,8 @@ def test_an_outage_that_is_not_as_recorded_is_told_and_can_be_recorded(
     monkeypatch.setattr(outages, "RECORDED", tmp_path / "outages.json")
     met = outages.recorded()["hardened"]["Redis hanging"]["cache"]
     cell = {"layer": "hardened", "engine": "cache", "fault": "redis-stop", "outage": met}
-    others = [{**cell, "fault": "redis-slow"}, {**cell, "outage": {}}]  # none; not drilled
+    elsewhere = {**cell, "fault": "redis-slow"}, {**cell, "layer": "stock"}
+    others = [*elsewhere, {**cell, "outage": {}}]  # the last was not drilled
     assert outages.differences([cell, *others]) == []
     cell["outage"] = {**met, "signed in": "hangs"}
     (line,) = outages.differences([cell, *others])

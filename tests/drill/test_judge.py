@@ -286,6 +286,7 @@ def test_the_worst_that_was_met_stands_in_the_table(outcomes: tuple[str, ...], w
         (4.0, LATER, [], "refused"),
         (4.0, SERVED, [], "holds"),
         (4.0, SERVED, [9.0], "undone"),
+        (4.0, LATER, [9.0], "refused"),
         (7.0, LATER, [], "refused"),
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
 
-from proof.drill.ledger import FOREIGN, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger
+from proof.drill.ledger import FOREIGN, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
 
 RECOVERY_SECONDS = 3.0
 # What the hardened layer promises: after a sign-out was acknowledged, no cookie of the session
@@ -74,11 +74,7 @@ def judge(ledger: Ledger, terms: Terms) -> Verdict:
         losses=[how for _, how in losses],
         sign_outs=sum(one.acknowledged is not None for one in ledger.sign_outs),
         sign_outs_refused=sum(answer.kind == "sign-out" for answer in bad),
-        revived=sum(
-            any(opening >= one.acknowledged + SIGN_OUT_SECONDS for opening in one.openings)
-            for one in ledger.sign_outs
-            if one.acknowledged is not None
-        ),
+        revived=sum(map(came_back, ledger.sign_outs)),
         detect=min((a.ended for a in bad if a.ended > ledger.injected), default=None),
         recover=recovery(ledger, good),
         latencies=latencies(ledger, of_clients),
@@ -134,7 +130,7 @@ def outage(ledger: Ledger, verdict: Verdict) -> dict[str, str]:
         "signed in": worst(a for a in seen if a.client not in ledger.guests),
         "not signed in": worst(a for a in seen if a.client in ledger.guests),
         "afterwards": "lost" if verdict.signed_out else "kept",
-        "sign-out": "undone" if verdict.revived else "refused" if refused(ledger) else "holds",
+        "sign-out": sign_out_of(ledger),
     }
 
 
@@ -152,18 +148,26 @@ def met(answer: Answer) -> str:
     return "503" if name_of(answer) == UNAVAILABLE else "500"
 
 
-def refused(ledger: Ledger) -> bool:
-    """Return whether a sign-out that was asked for while the fault lasted was answered otherwise.
+def sign_out_of(ledger: Ledger) -> str:
+    """Return what became of the sign-out that was asked for while the fault lasted.
 
     Of a fault that ends by itself, those after it count: none before is sure to meet it.
     """
-    of = {one.client for one in ledger.sign_outs if (one.asked or 0.0) >= ledger.lifted}
+    asked = [one for one in ledger.sign_outs if (one.asked or 0.0) >= ledger.lifted]
     if ledger.meanwhile is not None:
-        of = {ledger.meanwhile.client}
-    return any(
-        answer.outcome != SERVED
-        for answer in ledger.answers
-        if answer.kind == "sign-out" and answer.client in of
+        asked = [ledger.meanwhile]
+    clients = {one.client for one in asked}
+    answers = [a for a in ledger.answers if a.kind == "sign-out" and a.client in clients]
+    if any(answer.outcome != SERVED for answer in answers):
+        return "refused"
+    return "undone" if any(map(came_back, asked)) else "holds"
+
+
+def came_back(one: SignOut) -> bool:
+    """Return whether a session opened long after its sign-out was acknowledged."""
+    acknowledged = one.acknowledged
+    return acknowledged is not None and any(
+        opening >= acknowledged + SIGN_OUT_SECONDS for opening in one.openings
     )
 
 

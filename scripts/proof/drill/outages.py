@@ -29,12 +29,12 @@ def found(cells: Cells) -> Iterator[tuple[str, str, str, dict[str, str]]]:
 
 
 def differences(cells: Cells) -> list[str]:
-    """Return a line for each cell that is not as it was recorded."""
+    """Return a line for each cell of the hardened layer that is not as it was recorded."""
     table = recorded()
     return [
         f"{engine}, {layer}, {name}: {in_words(met)}; recorded is {in_words(former)}"
         for layer, name, engine, met in found(cells)
-        if met != (former := table[layer][name][engine])
+        if layer == "hardened" and met != (former := table[layer][name][engine])
     ]
 
 
