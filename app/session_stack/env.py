@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -25,6 +26,8 @@ SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for
 PASSWORD_MIN_LENGTH: Final = 16  # characters
 ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
 COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
+SIGN_IN_PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,199}")
+SIGN_IN_PATHS: Final = "/accounts/login/ /accounts/password/ /admin/login/ /admin/password_change/"
 TWO_WEEKS_SECONDS: Final = 14 * 24 * 3600  # Django's own default SESSION_COOKIE_AGE
 COOKIE_AGE_MAX_SECONDS: Final = 400 * 24 * 3600  # browsers cap at 400 days (RFC 6265bis, 5.5)
 
@@ -50,8 +53,14 @@ class Env:
     hsts_seconds: int
     hsts_include_subdomains: bool
     hsts_preload: bool
-    sign_ins_per_minute: int  # nginx's limit; read here so that a bad value stops the start
+    # Limits: nginx's, but the last two; read here so that a bad value stops the start
+    trusted_proxies: tuple[str, ...]
+    connections_per_address: int
+    sign_in_paths: tuple[str, ...]
+    sign_ins_per_minute: int
+    passwords_per_minute: int
     sign_in_delays: bool
+    new_sessions_per_hour: int
     # Sessions
     session_layer: str
     session_backend: str
@@ -225,6 +234,33 @@ def host_cookie_name(text: str) -> str:
     return text
 
 
+def each[T](parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Return a parser for words with blanks between them."""
+    return lambda text: tuple(parse(one) for one in text.split())
+
+
+def network(text: str) -> str:
+    """Parse an address or a network of addresses, but not all addresses."""
+    try:
+        if ip_network(text).prefixlen:
+            return text
+    except ValueError:
+        pass
+    raise VariableError(
+        f"holds {text!r}; it may hold addresses and networks, such as 192.0.2.7 or 10.1.0.0/16"
+    )
+
+
+def sign_in_path(text: str) -> str:
+    """Parse the path of a page that takes a password."""
+    if not SIGN_IN_PATH.fullmatch(text):
+        raise VariableError(
+            f"holds {text!r}; it may hold paths of at most 200 letters, digits and /-._~, "
+            "such as /accounts/login/"
+        )
+    return text
+
+
 def absolute_path(text: str) -> Path:
     """Parse an absolute path."""
     if not text.startswith("/"):
@@ -326,7 +362,12 @@ def read(environ: Mapping[str, str]) -> Env:
         hsts_seconds=reader.value("HSTS_SECONDS", integer(0, 2**31 - 1), "0"),
         hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),
         hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
+        trusted_proxies=reader.value("TRUSTED_PROXIES", each(network), ""),
+        connections_per_address=reader.value("CONNECTIONS_PER_ADDRESS", integer(10, 1000), "100"),
+        sign_in_paths=reader.value("SIGN_IN_PATHS", each(sign_in_path), SIGN_IN_PATHS),
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
+        passwords_per_minute=reader.value("PASSWORDS_PER_MINUTE", integer(30, 6000), "60"),
+        new_sessions_per_hour=reader.value("NEW_SESSIONS_PER_HOUR", integer(0, 100_000), "120"),
         sign_in_delays=reader.value("SIGN_IN_DELAYS", boolean, "true"),
         session_layer=session_layer,
         session_backend=reader.value("SESSION_BACKEND", engine_of(session_layer)),

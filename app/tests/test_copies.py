@@ -111,6 +111,38 @@ def test_the_stores_memory_settings_fit_their_limits() -> None:
     assert megabytes(r"^shared_buffers = (\d+)MB", postgres) * 4 == limits["postgres"]
 
 
+def test_what_visitors_may_take_of_nginx_fits_its_memory() -> None:
+    nginx = re.search(r"^  nginx:\n((?:    .*\n)+)", COMPOSE, re.MULTILINE)
+    assert nginx
+    snippets = "".join(path.read_text() for path in (ROOT / "nginx").rglob("*.conf*"))
+
+    def number(pattern: str, text: str = snippets) -> int:
+        (found,) = re.findall(pattern, text, re.MULTILINE)
+        return int(found)
+
+    limit = number(r"limits: .*memory: (\d+)M", nginx[1]) * 1024  # all in KiB
+    files = [int(size) * 1024 for size in re.findall(r":size=(\d+)m", nginx[1])]
+    workers = number(r"^worker_processes (\d+);")
+    connections = number(r"worker_connections (\d+);")
+    streams = number(r"^http2_max_concurrent_streams (\d+);")
+    requests = number(r"limit_conn requests (\d+);")
+    body = number(r"^client_body_buffer_size (\d+)k;")
+    spill = number(r"^proxy_max_temp_file_size (\d+)k;")
+    buffers = number(r"^proxy_buffers 4 (\d+)k;") * 4 + number(r"^proxy_buffer_size (\d+)k;")
+    of_address = int(IN_COMPOSE["CONNECTIONS_PER_ADDRESS"])
+
+    assert workers == number(r'limits: {cpus: "(\d+)"', nginx[1])
+    # Measured: an idle connection with TLS holds 25 KiB, a refused stream that nobody reads 10.
+    held = workers * connections * (25 + 10 * streams) + requests * (buffers + body)
+    assert held + sum(files) <= 0.85 * limit
+    assert number(r"^client_max_body_size (\d+)k;") < body
+    assert of_address * spill <= max(files)
+    assert 2 * requests <= connections  # of a client, and to the app
+    assert of_address <= requests / 3
+    assert number(r"of (\d+) and 384 in\n", EXAMPLE) == connections
+    assert f"and {requests} in\n" in EXAMPLE
+
+
 def test_connections_suffice_for_every_thread_of_the_largest_stack_that_one_host_runs() -> None:
     gunicorn = (ROOT / "app/session_stack/gunicorn.py").read_text()
     threads = int(re.findall(r"^threads = (\d+)$", gunicorn, re.MULTILINE)[0])

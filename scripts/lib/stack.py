@@ -87,6 +87,8 @@ class Stack:
             "HTTP_PORT": str(free_port()),
             "HTTPS_PORT": str(free_port()),
             "SIGN_INS_PER_MINUTE": "6000",
+            "PASSWORDS_PER_MINUTE": "6000",
+            "NEW_SESSIONS_PER_HOUR": "0",
             "APP_IMAGE": f"{self.project}-app",
         }
 

@@ -543,7 +543,9 @@ def test_nginx_templates_get_the_containers_resolvers_where_that_is_asked_for(
 
 def test_nginx_renders_from_and_to_the_named_folders(tmp_path):
     conf = (
-        "pid /tmp/nginx.pid; events {} http { resolver 127.0.0.11; upstream app { zone app 64k;"
+        "include /etc/nginx/modules-enabled/*.conf; pid /tmp/nginx.pid; events {}"
+        " stream { server { listen 8443; pass 127.0.0.1:8444; } }"
+        " http { resolver 127.0.0.11; upstream app { zone app 64k;"
         " server ${HOST_NAME}:8000 resolve; keepalive 16; } }"
     )
     templates = folder(tmp_path / "in", {})

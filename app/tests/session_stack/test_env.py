@@ -66,8 +66,11 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("HSTS_SECONDS", "²", "a whole number from 0"),
         ("HTTPS_PORT", "65536", "a whole number from 1 to 65535"),
         ("HTTPS_PORT", "https", "a whole number from 1 to 65535"),
+        ("CONNECTIONS_PER_ADDRESS", "1001", "a whole number from 10 to 1000"),
         ("SIGN_INS_PER_MINUTE", "0", "a whole number from 1"),
         ("SIGN_IN_DELAYS", "off", "true, false"),
+        ("NEW_SESSIONS_PER_HOUR", "off", "a whole number from 0 to 100000"),
+        ("PASSWORDS_PER_MINUTE", "29", "a whole number from 30 to 6000"),
         ("SESSION_COOKIE_AGE_SECONDS", "59", "a whole number from 60 to 34560000"),
         ("SESSION_FILE_PATH", "sessions", "an absolute path"),
         ("CLEARSESSIONS_SCHEDULE", "hourly", "a cron expression of five fields"),
@@ -94,6 +97,23 @@ def test_a_value_that_may_not_be_is_refused_with_what_it_may_be(
     assert line.startswith(f"env: {name} is {value!r}; it may be ")
     assert allowed in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "wrong"),
+    [
+        ("TRUSTED_PROXIES", "10.1.0.0/16 proxy", "proxy"),
+        ("TRUSTED_PROXIES", "10.1.0.1/16 2001:db8::/32", "10.1.0.1/16"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "10.1.0.1; ", "10.1.0.1;"),
+        ("SIGN_IN_PATHS", "/sign-in/ accounts", "accounts"),
+        ("SIGN_IN_PATHS", '/a"b', '/a"b'),
+        ("SIGN_IN_PATHS", "/a$uri", "/a$uri"),
+    ],
+)
+def test_a_word_that_may_not_be_is_named(name: str, words: str, wrong: str) -> None:
+    line = refusal({**GOOD, name: words})
+    assert line.startswith(f"env: {name} holds {wrong!r}; it may hold ")
 
 
 @pytest.mark.parametrize("name", ["DOMAIN", "SESSION_BACKEND", "SECRET_KEY", "DATABASE_PASSWORD"])
