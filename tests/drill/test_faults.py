@@ -25,9 +25,9 @@ password = Path("/run/secrets/redis_app_password").read_text()
 redis = Redis("redis", username="app", password=password, socket_timeout=1,
               socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 try:
-    redis.get("witness")
+    redis.get("session:witness")
     started = time.monotonic()
-    redis.set("witness", "here")
+    redis.set("session:witness", "here")
     print("slow" if time.monotonic() - started > 0.2 else "ok")
 except Exception as error:
     print(type(error).__name__)
