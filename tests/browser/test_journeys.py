@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
 from window import Visit
 
 from stack import Stack
@@ -97,3 +98,35 @@ def test_staff_ends_a_session_in_the_admin(
     page.locator("tr", has_text=name or "?").get_by_role("button", name="End").click()
     expect(page.locator(".messagelist")).to_contain_text("has ended")
     expect(other.open("/").locator("[data-visits]")).to_have_text("1")
+
+
+@pytest.mark.parametrize("engine", ["cache"], indirect=True)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_form_that_leads_to_another_site_needs_it_in_the_pages_policy(
+    browser: Browser, site: Stack, named: bool
+) -> None:
+    elsewhere = "https://elsewhere.example/there"
+
+    def page_with_policy(route: Route) -> None:
+        answer = route.fetch()
+        policy = answer.headers["content-security-policy"]
+        if named:
+            policy = policy.replace("form-action 'self'", f"form-action 'self' {elsewhere}")
+        headers = {**answer.headers, "content-security-policy": policy}
+        route.fulfill(response=answer, headers=headers)
+
+    context = browser.new_context(ignore_https_errors=True)
+    page, asked, said = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.route(f"{site.url}/cart/", page_with_policy)
+    page.goto(f"{site.url}/cart/")
+    page.unroute_all()
+    page.route(
+        "**/cart/**", lambda route: route.fulfill(status=302, headers={"Location": elsewhere})
+    )
+    with page.expect_event("console" if not named else "requestfailed"):
+        page.get_by_role("button", name=re.compile("^Add ")).first.click()
+    assert (elsewhere in asked) is named
+    assert any("form-action" in text for text in said) is not named
+    context.close()

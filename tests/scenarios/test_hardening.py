@@ -154,6 +154,11 @@ def test_no_tool_to_build_or_install_is_in_the_image(cache_site: Stack) -> None:
     assert found.stdout == ""
 
 
+def test_no_program_in_the_image_makes_its_caller_another_user(cache_site: Stack) -> None:
+    find = ["find", "/", "-xdev", "-type", "f", "-perm", "/6000"]
+    assert cache_site.execute("app-cache", *find) == ""
+
+
 def test_the_image_adds_little_to_its_base(cache_site: Stack) -> None:
     base = cache_site.environment({}).get("PYTHON_IMAGE", "python:3.13-slim-trixie")
     images = [base, cache_site.settings["APP_IMAGE"]]

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from stack import Stack
+from stack import ROOT, Stack
 
 
 def script(
@@ -59,6 +59,20 @@ def test_up_shows_the_refusing_services_own_line(stack: Stack) -> None:
         "up: cache did not start; repair what is named above, then run this again\n"
     )
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize("address", ["::1", "127.0.0.1"])
+def test_the_address_may_be_ipv6_and_a_port_in_use_there_is_found(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
+        port = str(listener.getsockname()[1])
+        settings = {**os.environ, "BIND_ADDRESS": address, "HTTPS_PORT": port, "HTTP_PORT": "0"}
+        read = ["docker", "compose", "config", "--format", "json"]
+        config = subprocess.run(read, cwd=ROOT, env=settings, capture_output=True, check=True)
+        script = [ROOT / "scripts/check-ports"]
+        done = subprocess.run(script, input=config.stdout, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert f"HTTPS_PORT is {port}, where something else listens".encode() in done.stderr
 
 
 def test_up_names_a_port_in_use_before_it_starts_anything(stack: Stack) -> None:
