@@ -16,6 +16,8 @@ RUN --mount=type=secret,id=ca_bundle \
 ENV PATH=/opt/venv/bin:$PATH
 COPY app /app
 WORKDIR /app
+# A clone that was made under a strict umask is readable by its owner alone.
+RUN chmod -R u=rwX,go=rX /app
 # The settings ask for secrets that no file here needs: made up, and gone with this step.
 RUN DOMAIN=localhost SESSION_BACKEND=db \
     SECRET_KEY="$(openssl rand -hex 50)" DATABASE_PASSWORD="$(openssl rand -hex 16)" \

@@ -1,9 +1,6 @@
 # shellcheck shell=bash disable=SC2034 # sourced by others, who use what stands here
 # What the scripts share.
 
-# The five engines, in Django's own words; `redis` is a second name of `cache`.
-ENGINES=(db cached_db cache file signed_cookies)
-
 say() { printf '==> %s\n' "$*"; }
 
 die() {
@@ -11,11 +8,16 @@ die() {
   exit 1
 }
 
+((BASH_VERSINFO[0] >= 4)) || die "bash $BASH_VERSION is too old; install bash 4 or newer (macOS: brew install bash)"
+
+# The engines: compose has a service for each. `redis` is a second name of `cache`.
+mapfile -t ENGINES < <(sed -n 's/^  app-\([a-z_]*\):$/\1/p' docker-compose.yml)
+
 # The name of this clone's compose project for a purpose, as scripts/lib/stack.py makes it.
 project() { PYTHONPATH=scripts/lib python3 -c 'import stack, sys; print(stack.project(sys.argv[1]))' "$1"; }
 
 # Print the head comment of the calling script.
-help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//;/^set -/d;p}' "$0"; }
+help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//;/^set -/d;p;}' "$0"; }
 
 # Where a proxy inspects TLS, its authority is among the host's own; pip in the build needs it.
 host_ca_bundle() {

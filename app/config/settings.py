@@ -10,7 +10,6 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from session_stack import gunicorn
 from session_stack.env import load
 from session_stack.layers import engines, named
 from session_stack.logs import logging_config
@@ -137,7 +136,7 @@ HARDENED_SESSIONS = {
     "CONFLICTS": ENV.session_conflicts,
     "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
     "OLD_COOKIE_DOMAIN": ENV.session_old_cookie_domain,
-    "THREADS": gunicorn.threads,
+    "THREADS": ENV.app_threads,
     "PREVIOUS_ENGINES": ENGINES,  # any of them may have run before
     "ENCRYPTION_KEYS": ENV.session_encryption_keys,
 }

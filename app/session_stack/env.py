@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 
 from croniter import croniter
 
+from session_stack import capacity
 from session_stack.layers import LAYERS, engines
 
 SessionKeys = Literal["hash", "read"]
@@ -78,6 +79,8 @@ class Env:
     clearsessions_jitter_seconds: int
     # Capacity
     app_cpus: Decimal
+    app_workers: int | None
+    app_threads: int
     log_level: LogLevel
     # Stores
     database_host: str
@@ -105,6 +108,11 @@ class Env:
     def origin(self) -> str:
         """Return the one origin of the site."""
         return f"https://{self.host}"
+
+    @property
+    def workers(self) -> int:
+        """Return the number of gunicorn's workers."""
+        return capacity.workers(self.app_cpus, self.app_workers)
 
     @property
     def uses_redis(self) -> bool:
@@ -405,6 +413,10 @@ def read(environ: Mapping[str, str]) -> Env:
             "CLEARSESSIONS_JITTER_SECONDS", integer(0, 3600), "60"
         ),
         app_cpus=reader.value("APP_CPUS", cpus, "1"),
+        app_workers=(
+            reader.value("APP_WORKERS", integer(1, 256)) if environ.get("APP_WORKERS") else None
+        ),
+        app_threads=reader.value("APP_THREADS", integer(1, 64), "4"),
         log_level=reader.value("LOG_LEVEL", one_of(get_args(LogLevel)), "INFO"),
         database_host=reader.value("DATABASE_HOST", word, "postgres"),
         database_port=reader.value("DATABASE_PORT", integer(1, 65535), "5432"),

@@ -1,6 +1,5 @@
 """gunicorn's settings; each line differs from the default for the reason beside it."""
 
-from math import ceil
 from typing import Any
 
 from session_stack.env import Env, load
@@ -11,9 +10,8 @@ _env = load()
 wsgi_app = "config.wsgi"
 bind = "0.0.0.0:8000"  # nothing publishes the port
 worker_class = "session_stack.worker.Worker"
-# Two at least, so that a recycled worker leaves one that answers.
-workers = max(2, ceil(_env.app_cpus))
-threads = 4
+workers = _env.workers
+threads = _env.app_threads
 
 # Longer than nginx keeps an idle upstream connection (60 s): the side that reuses must close first.
 keepalive = 75  # seconds

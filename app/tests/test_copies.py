@@ -92,25 +92,6 @@ def test_init_gives_files_to_the_users_that_run_the_services() -> None:
     assert COMPOSE.count(f'user: "{users["NGINX"]}:{users["NGINX"]}"') == 1
 
 
-def test_the_stores_memory_settings_fit_their_limits() -> None:
-    def megabytes(pattern: str, text: str) -> int:
-        match = re.search(pattern, text, re.MULTILINE | re.IGNORECASE)
-        assert match
-        return int(match[1])
-
-    services = dict(re.findall(r"^  ([a-z]+):\n((?:    .*\n)+)", COMPOSE, re.MULTILINE))
-    limits = {
-        name: megabytes(r"limits: .*memory: (\d+)M", services[name])
-        for name in ("postgres", "redis")
-    }
-    redis = (ROOT / "deploy/redis/redis.conf").read_text()
-    assert f"limit of {limits['redis']} MB" in redis.replace("\n# ", " ")
-    assert megabytes(r"^maxmemory (\d+)mb", redis) <= 0.7 * limits["redis"]
-    postgres = (ROOT / "deploy/postgres/postgresql.conf").read_text()
-    assert f"limit of {limits['postgres']} MB" in postgres
-    assert megabytes(r"^shared_buffers = (\d+)MB", postgres) * 4 == limits["postgres"]
-
-
 def test_what_visitors_may_take_of_nginx_fits_its_memory() -> None:
     nginx = re.search(r"^  nginx:\n((?:    .*\n)+)", COMPOSE, re.MULTILINE)
     assert nginx
@@ -141,15 +122,6 @@ def test_what_visitors_may_take_of_nginx_fits_its_memory() -> None:
     assert of_address <= requests / 3
     assert number(r"of (\d+) and 384 in\n", EXAMPLE) == connections
     assert f"and {requests} in\n" in EXAMPLE
-
-
-def test_connections_suffice_for_every_thread_of_the_largest_stack_that_one_host_runs() -> None:
-    gunicorn = (ROOT / "app/session_stack/gunicorn.py").read_text()
-    threads = int(re.findall(r"^threads = (\d+)$", gunicorn, re.MULTILINE)[0])
-    postgres = (ROOT / "deploy/postgres/postgresql.conf").read_text()
-    connections = int(re.findall(r"^max_connections = (\d+)", postgres, re.MULTILINE)[0])
-    # Four replicas of two workers, and ten for migrate, clearsessions and looking in.
-    assert 4 * 2 * threads + 10 <= connections
 
 
 def test_gunicorn_takes_every_header_that_nginx_lets_through() -> None:

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 
+import capacity_files
 import certificates
+import readable
 import redis_users
 import secret_files
 from refusal import RefusedError
@@ -16,7 +18,8 @@ from refusal import RefusedError
 
 def refusals() -> Iterator[str]:
     """Yield one line for each thing that can't be used."""
-    for check in chain(secret_files.checks(), certificates.checks()):
+    parts = (readable, secret_files, capacity_files, certificates)
+    for check in chain.from_iterable(part.checks() for part in parts):
         try:
             check()
         except RefusedError as problem:
@@ -28,7 +31,8 @@ def main() -> int:
     if problems := [*refusals()]:
         sys.stderr.writelines(f"init: {problem}\n" for problem in problems)
         return 1
-    made = [*secret_files.place(), *redis_users.place(), *certificates.place()]
+    parts = (secret_files, redis_users, capacity_files, certificates)
+    made = [*chain.from_iterable(part.place() for part in parts)]
     sys.stderr.writelines(f"init: {line}\n" for line in made or ["nothing to do"])
     return 0
 

@@ -7,6 +7,7 @@ nor another clone's is ever touched.
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,8 +17,19 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
+# Each has a service in docker-compose.yml.
+ENGINES = tuple(
+    re.findall(r"^  app-(\w+):$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+)
 LONGEST_COMMAND_SECONDS = 900
+# What the hardened layer promises: by then each process has heard of a sign-out.
+SIGN_OUT_SECONDS = float(
+    re.findall(
+        r"^TRUST: Final = ([\d.]+)$",
+        (ROOT / "app" / "hardened_sessions" / "bounds.py").read_text(),
+        re.MULTILINE,
+    )[0]
+)
 
 
 class StackError(Exception):

@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 
 from conftest import Visitor, eventually
 
-from stack import Stack
+from stack import SIGN_OUT_SECONDS, Stack
 
 FOLDER = "/var/lib/sessions"
 FIND = (

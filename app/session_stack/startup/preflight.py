@@ -9,6 +9,7 @@ from django.core import checks
 from django.db import OperationalError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from session_stack import capacity
 from session_stack.layers import layer
 from session_stack.startup.claim import Claim, EngineTakenError, TakeoverPendingError
 from session_stack.startup.probes import (
@@ -46,6 +47,16 @@ def unsafe_settings() -> list[str]:
     return lines
 
 
+def require_room() -> None:
+    """Raise NotReadyError where gunicorn would outgrow the container's limits, or Postgres's."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('max_connections')::int")
+        connections = cursor.fetchone()[0]
+    env = settings.ENV
+    if found := [*capacity.problems(env.workers, env.app_threads, connections)]:
+        raise NotReadyError("; ".join(found))
+
+
 def require_migrations() -> None:
     """Raise NotReadyError while the database lacks a migration of this code."""
     executor = MigrationExecutor(connection)
@@ -59,6 +70,7 @@ def require_migrations() -> None:
 def steps() -> Iterator[Step]:
     """Yield what to ask, in the order in which each builds on the one before."""
     yield probe_postgres
+    yield require_room
     yield require_migrations
     yield from needed_probes()
     yield Claim(settings.ENV.session_backend).attempt

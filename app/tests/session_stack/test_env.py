@@ -80,6 +80,8 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("APP_CPUS", "0", "processors from 0.1 to 256"),
         ("APP_CPUS", "NaN", "processors from 0.1 to 256"),
         ("APP_CPUS", "two", "processors from 0.1 to 256"),
+        ("APP_WORKERS", "0", "a whole number from 1 to 256"),
+        ("APP_THREADS", "x", "a whole number from 1 to 64"),
         ("LOG_LEVEL", "info", "DEBUG, INFO, WARNING, ERROR"),
         ("DOMAIN", "https://example.org", "one host name"),
         ("DOMAIN", "*", "one host name"),

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from proof.drill.ledger import FOREIGN, SERVED, SIGNED_OUT, TIMEOUT, Answer, Ledger, SignOut
+from stack import SIGN_OUT_SECONDS
 
 RECOVERY_SECONDS = 3.0
-# What the hardened layer promises: after a sign-out was acknowledged, no cookie of the session
-# opens; and a save whose Redis half failed is read everywhere.
-SIGN_OUT_SECONDS = 2.0
-STALE_SECONDS = 2.0
+# The same for a save whose Redis half failed: by then it is read everywhere.
+STALE_SECONDS = SIGN_OUT_SECONDS
 BUCKET_SECONDS = 0.5
 # Where half of all requests take longer with nothing broken, others have the machine: a statement
 # that waits for a processor is not told from a store that hangs.

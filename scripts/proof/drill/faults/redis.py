@@ -5,6 +5,7 @@ import secrets
 from proof.drill.faults.model import WITH_REDIS, Fault, Scene
 from stack import StackError
 
+CAPACITY = "/run/secrets/capacity.conf"
 CONFIGURATION = "deploy/redis/redis.conf"
 FORGETS = {"cache": "Redis is the only place, and is empty"}
 PROXY = "slow-link"
@@ -63,7 +64,8 @@ def fill(scene: Scene) -> None:
 
 def make_room(scene: Scene) -> None:
     back(scene)
-    scene.stack.redis("CONFIG", "SET", "maxmemory", configured(scene, "maxmemory"))
+    given = scene.stack.execute("redis", "sed", "-n", "s/^maxmemory //p", CAPACITY).strip()
+    scene.stack.redis("CONFIG", "SET", "maxmemory", given)
 
 
 def flush(scene: Scene) -> None:
