@@ -66,6 +66,12 @@ def test_the_manual_of_sign_in_states_the_limits() -> None:
     assert f"IPv4 /{PREFIXES[4]}, IPv6 /{PREFIXES[6]}" in text
 
 
+def test_the_page_for_localhost_names_every_engine() -> None:
+    page = (ROOT / "nginx/html/503-localhost.html").read_text()
+    named = [word.replace("redis", "cache") for word in re.findall(r"--profile (\w+)", page)]
+    assert sorted(named) == sorted(ENGINES)
+
+
 def test_the_dockerfile_builds_on_the_same_python() -> None:
     match = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert match

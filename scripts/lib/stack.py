@@ -19,8 +19,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 # Each has a service in docker-compose.yml.
 ENGINES = tuple(
-    re.findall(r"^  app-(\w+):$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    re.findall(
+        r"^  app-(\w+):$",
+        (ROOT / "docker-compose.yml").read_text().partition("\nvolumes:")[0],
+        re.MULTILINE,
+    )
 )
+# Where each keeps anything, by its module; the first store decides.
+STORES = {
+    engine: tuple(re.findall(r"\"(\w+)\"", re.findall(r"^    stores\b.*= (\(.*\))", text, re.M)[0]))
+    for engine in ENGINES
+    for text in [(ROOT / "app/hardened_sessions/backends" / f"{engine}.py").read_text()]
+}
 LONGEST_COMMAND_SECONDS = 900
 # What the hardened layer promises: by then each process has heard of a sign-out.
 SIGN_OUT_SECONDS = float(
@@ -136,6 +146,16 @@ class Stack:
             run("tar", "--extract", f"--file={archive}", cwd=self.folder)
             archive.unlink()
             return
+        self.copy_clone()
+        for name in self.files[1:]:
+            # An overlay says once what holds for the service of each engine.
+            path = self.folder / name
+            each = r"^  app-ENGINE: (.*)$"
+            services = "\n".join(rf"  app-{engine}: \1" for engine in ENGINES)
+            path.write_text(re.sub(each, services, path.read_text(), flags=re.MULTILINE))
+
+    def copy_clone(self) -> None:
+        """Copy every file that git knows or would take."""
         listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in filter(None, run(*listing).stdout.split("\0")):
             if (ROOT / name).exists():

@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 
 from conftest import Visitor, eventually
 
-from stack import SIGN_OUT_SECONDS, Stack
+from stack import Stack
 
 FOLDER = "/var/lib/sessions"
 FIND = (

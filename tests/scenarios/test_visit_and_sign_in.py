@@ -6,7 +6,7 @@ from http.cookies import SimpleCookie
 import pytest
 from conftest import SESSION_COOKIE, Visitor, eventually
 
-from stack import SIGN_OUT_SECONDS, Stack
+from stack import Stack
 
 
 def test_visits_are_counted_for_each_visitor(

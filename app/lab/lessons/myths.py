@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 
+from django.conf import settings
 from django.contrib.sessions.backends import db, file, signed_cookies
 from django.contrib.sessions.backends.cache import KEY_PREFIX
 from django.contrib.sessions.models import Session
@@ -21,6 +22,8 @@ from django_redis.serializers.json import JSONSerializer
 
 from lab import facts
 from lab.lessons import middleware
+from session_stack.layers import layer as session_layer
+from session_stack.layers import session_class
 
 
 def files() -> str:
@@ -59,7 +62,8 @@ def as_safe_as_rows() -> str:
     outlives = {True: "outlives it", False: "does not"}
     return ", ".join(
         f"{engine} {outlives[bool(facts.answer('Redis emptied', engine))]}"
-        for engine in ("cached_db", "cache")
+        for engine in settings.ENGINES
+        if "redis" in session_layer().stores(session_class(engine))
     )
 
 

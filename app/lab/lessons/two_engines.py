@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from lab.layers import Place, backend, layer
+from lab.measure import reachable
 from session_stack.layers import session_class
 
 VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
@@ -25,7 +26,8 @@ class Form:
 
 def forms() -> list[Form]:
     """Write the values through the engine that runs and through another; end both sessions."""
-    other: str = "db" if backend() == "signed_cookies" else "signed_cookies"
+    ours = layer().in_cookie(backend())
+    other = next(name for name in reachable() if layer().in_cookie(name) != ours)
     return [form(engine) for engine in (backend(), other)]
 
 
@@ -37,7 +39,7 @@ def form(engine: str) -> Form:
     session.save()
     key = session.session_key or ""
     try:
-        in_cookie = engine == "signed_cookies"
+        in_cookie = layer().in_cookie(engine)
         return Form(
             engine=engine,
             cookie=key,

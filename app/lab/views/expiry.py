@@ -10,6 +10,8 @@ from lab import witness
 from lab.cookie import attributes, ends_with_browser
 from lab.facts import answer
 from lab.layers import backend, layer
+from session_stack.layers import layer as session_layer
+from session_stack.layers import session_class
 
 
 @never_cache
@@ -35,6 +37,8 @@ def expiry(request: HttpRequest) -> HttpResponse:
         "now": timezone.now(),
         "layer": layer().describe(),
         "backend": backend(),
+        "in_cookie": layer().in_cookie(backend()),
+        "in_folder": "folder" in session_layer().stores(session_class(backend())),
         "holds": answer("ends on the server", backend()),
     }
     response = render(request, "lab/expiry.html", context)

@@ -22,14 +22,19 @@ from hardened_sessions.clients.database import database
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec
 from hardened_sessions.revocation.feed import feed
+from hardened_sessions.stored_session import StoredSession
 from tests.servers import Postgres, RedisServer
 
-ENGINES = ("db", "cached_db", "cache", "file", "signed_cookies")
-ON_SERVER = ("db", "cached_db", "cache", "file")
 PACKAGES = {
     "stock": "django.contrib.sessions.backends",
     "hardened": "hardened_sessions.backends",
 }
+ENGINES = conf.ENGINES
+ON_SERVER = tuple(
+    name
+    for name in ENGINES
+    if issubclass(import_module(f"{PACKAGES['hardened']}.{name}").SessionStore, StoredSession)
+)
 
 COOKIE = "__Host-sessionid"
 

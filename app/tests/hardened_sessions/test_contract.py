@@ -11,9 +11,9 @@ from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.utils import timezone
 
-from tests.hardened_sessions.conftest import MakeSession
+from tests.hardened_sessions.conftest import ON_SERVER, MakeSession
 
-SERVER_SIDE = pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+SERVER_SIDE = pytest.mark.parametrize("engine", ON_SERVER)
 
 
 class Sync:

@@ -14,10 +14,15 @@ from pytest_django import Settings
 from hardened_sessions import events
 from hardened_sessions.errors import SessionConflictError
 from hardened_sessions.format.keys import hashed
-from tests.hardened_sessions.conftest import COOKIE, ENGINES, Browser, MakeSession, engines
+from tests.hardened_sessions.conftest import (
+    COOKIE,
+    ENGINES,
+    ON_SERVER,
+    Browser,
+    MakeSession,
+    engines,
+)
 from tests.servers import RedisServer
-
-ON_SERVER = ("db", "cached_db", "cache", "file")
 
 
 @dataclass

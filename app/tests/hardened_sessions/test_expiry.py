@@ -17,7 +17,15 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hardened_sessions.events import counters
-from tests.hardened_sessions.conftest import COOKIE, ENGINES, MakeSession, engines, layers, rows
+from tests.hardened_sessions.conftest import (
+    COOKIE,
+    ENGINES,
+    ON_SERVER,
+    MakeSession,
+    engines,
+    layers,
+    rows,
+)
 from tests.hardened_sessions.urls import ping, read, sign_in, write
 from tests.servers import RedisServer
 
@@ -257,7 +265,7 @@ def state(engine: str, redis_server: RedisServer, folder: str) -> Any:
 
 
 @layers(stock="it writes at every request")
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 def test_a_request_that_changes_nothing_writes_nothing_until_enough_time_has_passed(
     store: MakeSession, settings: Settings, engine: str, redis_server: RedisServer
 ) -> None:

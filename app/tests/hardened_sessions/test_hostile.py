@@ -28,7 +28,7 @@ from hardened_sessions.backends import signed_cookies
 from hardened_sessions.format import codec, django_cache, plain_pickle
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.format.seal import seal
-from tests.hardened_sessions.conftest import COOKIE, MakeSession, engines
+from tests.hardened_sessions.conftest import COOKIE, ENGINES, ON_SERVER, MakeSession, engines
 from tests.servers import RedisServer
 
 drawn = settings(
@@ -221,7 +221,7 @@ BYTES = (
 BYTES |= BYTES.map(zlib.compress)
 
 
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 @pytest.mark.parametrize("djangos", [True, False])
 @drawn
 @given(value=BYTES)
@@ -238,7 +238,7 @@ def test_whatever_bytes_lie_in_a_store_no_page_fails(
     assert said.startswith(b"nobody nobody ")
 
 
-@engines("db", "cached_db", "cache", "file", "signed_cookies")
+@engines(*ENGINES)
 @pytest.mark.parametrize("djangos", [True, False])
 @drawn
 @given(kept=JSON | FORGED)

@@ -13,6 +13,8 @@ from pytest_django import Settings
 from hardened_sessions.events import counters
 from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
+    ENGINES,
+    ON_SERVER,
     MakeSession,
     everything_at_rest,
     rows,
@@ -20,10 +22,10 @@ from tests.hardened_sessions.conftest import (
 )
 from tests.servers import RedisServer
 
-ON_SERVER = pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+SERVER_SIDE = pytest.mark.parametrize("engine", ON_SERVER)
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_no_key_lies_in_any_store(
     store: MakeSession, redis_server: RedisServer, settings: Settings
 ) -> None:
@@ -43,7 +45,7 @@ def test_no_key_lies_in_any_store(
     assert key not in everything_at_rest(redis_server, settings.SESSION_FILE_PATH)
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_what_lies_in_a_store_opens_nothing(store: MakeSession) -> None:
     session = store()
     session["a"] = 1
@@ -56,7 +58,7 @@ def test_what_lies_in_a_store_opens_nothing(store: MakeSession) -> None:
     assert store(session.session_key)["a"] == 1
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize(
     "cookie",
     [
@@ -105,7 +107,7 @@ def test_a_nul_in_a_cookie_is_no_server_error(store: MakeSession) -> None:
     assert (answer.status_code, answer.content) == (200, b"0")
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_two_session_cookies_are_none(store: MakeSession) -> None:
     session = store()
     session["n"] = 5
@@ -123,7 +125,7 @@ def test_two_session_cookies_are_none(store: MakeSession) -> None:
 # --- Switching the layer on -----------------------------------------------------------------------
 
 
-ALL = pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+ALL = pytest.mark.parametrize("engine", ENGINES)
 
 
 @ALL
@@ -142,7 +144,7 @@ def test_switching_the_layer_on_logs_nobody_out(
     assert store(session.session_key)["n"] == 2
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_while_reading_both_the_two_layers_serve_one_session_in_turn(
     store: MakeSession, engine: str, options: Callable[..., None]
 ) -> None:
@@ -160,7 +162,7 @@ def test_while_reading_both_the_two_layers_serve_one_session_in_turn(
     assert stock_store(engine)(session.session_key)["n"] == 5
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_the_way_back_logs_nobody_out(
     store: MakeSession, engine: str, options: Callable[..., None]
 ) -> None:
@@ -176,7 +178,7 @@ def test_the_way_back_logs_nobody_out(
     assert stock_store(engine)(session.session_key)["n"] == 2
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize("keys", ["read", "hash"])
 def test_a_sign_out_covers_both_forms(
     store: MakeSession, engine: str, keys: str, options: Callable[..., None]
@@ -194,7 +196,7 @@ def test_a_sign_out_covers_both_forms(
             assert look(session.session_key).get("n") is None
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_once_the_grace_is_over_no_key_is_looked_up(
     store: MakeSession, engine: str, options: Callable[..., None]
 ) -> None:
@@ -306,7 +308,7 @@ def test_an_old_cookie_name_is_taken_over_at_once_under_a_new_key(
     assert client.get("/read", secure=True).content == b"5"
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_the_old_name_counts_for_nothing_beside_the_new_one(
     store: MakeSession, options: Callable[..., None]
 ) -> None:

@@ -20,12 +20,19 @@ from hardened_sessions.errors import SessionConflictError, SessionUnavailableErr
 from hardened_sessions.events import counters
 from hardened_sessions.merge import IDENTITY, IdentityChangedError, merge, same
 from hardened_sessions.storage.copies import Copies
-from tests.hardened_sessions.conftest import COOKIE, Browser, MakeSession, engines, layers
+from tests.hardened_sessions.conftest import (
+    COOKIE,
+    ON_SERVER,
+    Browser,
+    MakeSession,
+    engines,
+    layers,
+)
 from tests.hardened_sessions.urls import read, write
 
 type Data = dict[str, Any]
 
-ON_SERVER = engines("db", "cached_db", "cache", "file")
+SERVER_SIDE = engines(*ON_SERVER)
 
 CI = bool(os.environ.get("CI"))
 drawn = settings(max_examples=300, deadline=None, derandomize=CI, database=None)
@@ -145,7 +152,7 @@ def held(store: MakeSession, session: Any) -> Data:
 
 
 @layers(stock="the last one writes all that it had loaded")
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize("asynchronously", [False, True])
 def test_changes_to_different_keys_are_both_kept(store: MakeSession, asynchronously: bool) -> None:
     one, other = both(store, a=1, b=1, gone=1, kept=1)
@@ -163,7 +170,7 @@ def test_changes_to_different_keys_are_both_kept(store: MakeSession, asynchronou
     assert dict(other.items()) == held(store, one)
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_a_key_that_one_deletes_and_nobody_else_changes_stays_deleted(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     del one["a"]
@@ -173,7 +180,7 @@ def test_a_key_that_one_deletes_and_nobody_else_changes_stays_deleted(store: Mak
     assert held(store, one) == {"b": 2}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_true_and_one_are_two_values(store: MakeSession) -> None:
     session, _ = both(store, n=1)
     session["n"] = True
@@ -181,7 +188,7 @@ def test_true_and_one_are_two_values(store: MakeSession) -> None:
     assert held(store, session)["n"] is True
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_a_nested_value_changes_as_a_whole(store: MakeSession) -> None:
     one, other = both(store, cart={"a": 1}, seen=[1])
     one["cart"]["a"] = 2
@@ -193,7 +200,7 @@ def test_a_nested_value_changes_as_a_whole(store: MakeSession) -> None:
     assert held(store, one) == {"cart": {"a": 2}, "seen": [1, 2]}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_of_one_key_the_last_value_counts_and_the_conflict_is_counted(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     one["a"], other["a"], other["b"] = 2, 3, 3
@@ -204,7 +211,7 @@ def test_of_one_key_the_last_value_counts_and_the_conflict_is_counted(store: Mak
     assert held(store, one) == {"a": 3, "b": 3}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_one_value_set_by_both_is_no_conflict(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     one["a"] = other["a"] = 2
@@ -216,7 +223,7 @@ def test_one_value_set_by_both_is_no_conflict(store: MakeSession) -> None:
     assert held(store, one) == {"a": 2, "b": 2}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_strictly_a_conflict_is_refused_and_nothing_of_it_saved(
     store: MakeSession, options: Callable[..., None]
 ) -> None:
@@ -229,7 +236,7 @@ def test_strictly_a_conflict_is_refused_and_nothing_of_it_saved(
     assert held(store, one) == {"a": 2, "b": 1}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_strictly_two_that_add_one_do_not_both_succeed(
     store: MakeSession, options: Callable[..., None]
 ) -> None:
@@ -243,7 +250,7 @@ def test_strictly_two_that_add_one_do_not_both_succeed(
     assert held(store, one) == {"count": 6}
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize("name", IDENTITY)
 def test_strictly_one_identity_given_by_both_is_no_conflict(
     store: MakeSession, options: Callable[..., None], name: str
@@ -281,7 +288,7 @@ def test_a_copy_that_was_never_replaced_is_in_the_way_once(
     assert held(store, session) == {"count": 7}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_who_clears_replaces_all(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     one["new"] = 1
@@ -292,7 +299,7 @@ def test_who_clears_replaces_all(store: MakeSession) -> None:
     assert held(store, one) == {"only": 1}
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_what_another_cleared_does_not_come_back(store: MakeSession) -> None:
     one, other = both(store, a=1, b=1)
     one.clear()
@@ -310,7 +317,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
 def test_a_session_that_changed_hands_takes_nothing_from_before(
     store: MakeSession, change: Data
@@ -358,7 +365,7 @@ def with_rivals(store: MakeSession, session: Any, rivals: int) -> list[int]:
     return attempts
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.parametrize("rivals", [0, 1, 2])
 def test_a_save_that_others_overtake_tries_again(store: MakeSession, rivals: int) -> None:
     session, _ = both(store, a=1)
@@ -372,7 +379,7 @@ def test_a_save_that_others_overtake_tries_again(store: MakeSession, rivals: int
     }
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_a_save_that_is_overtaken_again_and_again_gives_up(store: MakeSession) -> None:
     session, _ = both(store, a=1)
     session["a"] = 2
@@ -410,7 +417,7 @@ def visitor(store: MakeSession) -> Browser:
     return browser
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.urls("tests.hardened_sessions.test_merge")
 @pytest.mark.parametrize("conflicts", ["merge", "strict"])
 def test_requests_that_change_different_keys_are_both_answered_200(
@@ -425,7 +432,7 @@ def test_requests_that_change_different_keys_are_both_answered_200(
     }
 
 
-@ON_SERVER
+@SERVER_SIDE
 @pytest.mark.urls("tests.hardened_sessions.test_merge")
 @pytest.mark.parametrize(
     ("conflicts", "key", "status"),

@@ -17,7 +17,7 @@ from django.db import connection
 from hardened_sessions import bounds
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.revocation.cookies import sign_out_everywhere
-from tests.hardened_sessions.conftest import PACKAGES
+from tests.hardened_sessions.conftest import ON_SERVER, PACKAGES
 from tests.hardened_sessions.settings import SECRET_KEY
 from tests.hardened_sessions.workers import Answer, Worker
 from tests.servers import Postgres, RedisServer
@@ -70,7 +70,7 @@ def engines(*names: str) -> pytest.MarkDecorator:
 # --- Signing out ----------------------------------------------------------------------------------
 
 
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 def test_a_sign_out_holds_in_every_process_once_it_is_answered(start: Start) -> None:
     one, other = start(2)
     cookie = signed_in(one)
@@ -241,7 +241,7 @@ def test_a_save_that_redis_never_heard_of_is_read_everywhere(
     assert other.get("read", cookie).text == "2"
 
 
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 def test_no_change_is_lost_between_processes(start: Start) -> None:
     workers = start(2)
     cookie = signed_in(workers[0])
@@ -294,7 +294,7 @@ def test_signing_out_everywhere_ends_every_cookie_of_that_user_alone(start: Star
         "hardened",
     ],
 )
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 def test_parallel_requests_over_a_new_secret_key_sign_nobody_out(start: Start) -> None:
     (before,) = start(1)
     cookies = [signed_in(before) for _ in range(5)]
@@ -321,7 +321,7 @@ def test_signed_cookies_outlive_a_new_secret_key(start: Start) -> None:
     assert "" not in {answer.cookie for answer in answers}
 
 
-@engines("db", "cached_db", "cache", "file")
+@engines(*ON_SERVER)
 def test_a_sign_out_by_the_former_key_ends_the_session_it_leads_to(start: Start) -> None:
     (before,) = start(1)
     former = signed_in(before)

@@ -32,6 +32,7 @@ from hardened_sessions.format.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
 from tests.hardened_sessions.conftest import (
     COOKIE,
+    ENGINES,
     PACKAGES,
     MakeSession,
     engines,
@@ -694,7 +695,7 @@ def test_with_djangos_own_engine_configured_the_command_works_as_well(
     assert (expired(), names(folder)) == (0, set())
 
 
-@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_can_be_asked_as_django_asks(store: Any, folder: Path) -> None:
     if store.__module__.endswith(("db", "file")):
         write_files(store, 1, -1000)

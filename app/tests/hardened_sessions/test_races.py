@@ -19,7 +19,7 @@ from hardened_sessions import events
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.revocation.feed import feed
-from tests.hardened_sessions.conftest import MakeSession
+from tests.hardened_sessions.conftest import ON_SERVER, MakeSession
 from tests.hardened_sessions.schedules import (
     Call,
     Run,
@@ -160,7 +160,7 @@ GROUPS = [
 ]
 
 
-@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("engine", ON_SERVER)
 @pytest.mark.parametrize("names", [names for names in GROUPS if len(names) == 2], ids="-".join)
 def test_every_schedule_of_two_clients(
     store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...]
@@ -169,7 +169,7 @@ def test_every_schedule_of_two_clients(
         explore(store, engine, stepper, names, copied)
 
 
-@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file"])
+@pytest.mark.parametrize("engine", ON_SERVER)
 @pytest.mark.parametrize("names", [names for names in GROUPS if len(names) == 3], ids="-".join)
 def test_every_schedule_of_three_clients(
     store: MakeSession, engine: str, stepper: Stepper, names: tuple[str, ...]
@@ -220,7 +220,7 @@ def explore(
     assert count > 1
 
 
-@pytest.mark.parametrize("engine", ["cached_db", "cache", "file", "db"])
+@pytest.mark.parametrize("engine", ON_SERVER)
 def test_random_schedules_of_three_clients(
     store: MakeSession, engine: str, stepper: Stepper
 ) -> None:

@@ -25,6 +25,7 @@ from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,
+    ON_SERVER,
     PACKAGES,
     Browser,
     MakeSession,
@@ -35,7 +36,7 @@ from tests.hardened_sessions.conftest import (
 )
 from tests.servers import RedisServer
 
-ON_SERVER = engines("db", "cached_db", "cache", "file")
+SERVER_SIDE = engines(*ON_SERVER)
 KEYS = ("a1" * 32, "b2" * 32, "c3" * 32)
 CARD = "4111-1111-1111-1111"
 
@@ -139,7 +140,7 @@ PICKLED = pytest.mark.xfail(strict=True, reason="the cache pickles what the sess
     ("layer", "engine"),
     [
         pytest.param("stock", "cache", marks=PICKLED),
-        *(("hardened", engine) for engine in ("db", "cached_db", "cache", "file")),
+        *(("hardened", engine) for engine in ON_SERVER),
     ],
 )
 def test_what_json_can_not_hold_is_refused_by_every_engine(store: MakeSession) -> None:
@@ -209,7 +210,7 @@ def damaged(value: bytes) -> Iterator[bytes]:
     yield value + b"\n"
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_a_value_that_was_tampered_with_is_no_session(
     store: MakeSession, place: Place, engine: str
 ) -> None:
@@ -257,7 +258,7 @@ def move(source: str, target: str, redis_server: RedisServer, settings: Settings
 
 
 @layers(stock="the signature names no key")
-@ON_SERVER
+@SERVER_SIDE
 def test_another_sessions_value_is_no_session(
     store: MakeSession, engine: str, layer: str, redis_server: RedisServer, settings: Settings
 ) -> None:
@@ -353,7 +354,7 @@ def test_encrypted_no_store_shows_what_a_session_holds(
     assert bool(shown) is not encrypted  # in clear it is found, so the test can see
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_one_value_is_encrypted_differently_each_time(
     store: MakeSession, options: Callable[..., None], place: Place
 ) -> None:
@@ -433,7 +434,7 @@ def test_a_session_that_no_key_opens_is_unavailable_and_found_again_with_its_key
     assert store(session.session_key)["card"] == CARD
 
 
-@ON_SERVER
+@SERVER_SIDE
 def test_a_session_that_no_key_opens_can_be_ended_and_expires(
     store: MakeSession, options: Callable[..., None]
 ) -> None:

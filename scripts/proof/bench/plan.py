@@ -10,6 +10,7 @@ from typing import Any
 from proof.bench import clearing, rounds, standing, trips
 from proof.bench.variants import SERVERS, VariantStack, sites
 from proof.progress import say
+from stack import ENGINES, STORES
 
 Result = dict[str, Any]
 
@@ -170,15 +171,16 @@ def measure_purge(layers: dict[str, VariantStack], plan: Plan) -> Result:
 def measure_files(layers: dict[str, VariantStack], plan: Plan) -> Result:
     """Measure the clearing of a folder, by each layer in turn."""
     say(f"clearing {plan.files:,} files: starting")
-    start(layers, "file", 1)
+    (engine,) = (name for name in ENGINES if STORES[name][0] == "folder")
+    start(layers, engine, 1)
     result: Result = {"files": plan.files, "rounds": {every: [] for every in plan.expired_files}}
     for every, rounds_of in result["rounds"].items():
         for number in range(plan.file_rounds):
             found: Result = {}
             for name, site in layers.items():
                 files = ["python", "-m", "bench.files"]
-                site.execute("app-file", *files, "fill", str(plan.files), str(every))
-                found[name] = json.loads(site.execute("app-file", *files, "clear"))
+                site.execute(f"app-{engine}", *files, "fill", str(plan.files), str(every))
+                found[name] = json.loads(site.execute(f"app-{engine}", *files, "clear"))
             rounds_of.append(found)
             say(f"    one of {every} expired: round {number + 1} of {plan.file_rounds}")
     return result

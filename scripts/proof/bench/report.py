@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from proof.bench.goals import goals
+from proof.bench.goals import SHOWN, goals
 from proof.bench.rounds import NOISE, VIEWS
 from proof.bench.trips import STATED
 from proof.bench.variants import LEVERS, SERVERS, VARIANTS
@@ -13,10 +13,6 @@ from proof.report import charts, page
 from proof.report.page import table
 
 VERDICT = {True: "<span class=met>met</span>", False: "<span class=missed>missed</span>"}
-
-
-# Whose chart stands beside the report, and in the README.
-SHOWN = "cached_db"
 
 
 def keep(result: dict[str, Any], folder: Path) -> Path:

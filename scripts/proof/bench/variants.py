@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from proof.seed import AS_DJANGO_MADE_IT, mint
-from stack import Stack, run
+from stack import STORES, Stack, run
 
 OVERLAYS = "scripts/proof/bench/stack"
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -138,7 +138,7 @@ class VariantStack(Stack):
 
     def up(self, engine: str, *arguments: str, **settings: str) -> None:
         """Start only what a request passes through: nothing that clears sessions meanwhile."""
-        redis = ["redis"] if engine in ("cache", "cached_db") else []
+        redis = ["redis"] if "redis" in STORES[engine] else []
         services = ["nginx", f"app-{engine}", *redis, "load"]
         super().up(engine, *arguments, *services, **settings)
 

@@ -11,7 +11,7 @@ from proof.drill.faults import FAULTS
 from proof.drill.judge import Terms, Verdict, judge
 from proof.drill.stage import DrillStack, made
 from proof.progress import say
-from stack import CommandError, StackError
+from stack import STORES, CommandError, StackError
 
 LAYERS = ("hardened", "stock")
 
@@ -35,7 +35,7 @@ class Cell:
         fault = FAULTS[self.fault]
         needed = {
             "postgres": True,  # it has the table of users
-            "redis": self.engine == "cache",
+            "redis": STORES[self.engine][0] == "redis",
             "stack": True,
             "app": bool(fault.answers),  # killed, not rolled
             "nginx": bool(fault.answers),  # killed, not reloaded: it starts without an address

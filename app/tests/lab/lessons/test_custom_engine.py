@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.test import Client
 
 from lab.lessons import custom_engine, sqlite_engine
+from session_stack.layers import engines
 from tests.hardened_sessions.test_contract import *  # noqa: F403 - each runs here once more
 from tests.lab.visiting import STOCK, text_of
 
@@ -52,7 +53,7 @@ def test_clearing_removes_what_expired_alone(store: Callable[..., Any]) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("running", ["db", "cached_db", "cache", "file", "signed_cookies"])
+@pytest.mark.parametrize("running", engines("hardened"))
 def test_the_page_runs_it_and_shows_what_it_lacks(
     store: Callable[..., Any], visitor: Client, use: Any, running: str
 ) -> None:

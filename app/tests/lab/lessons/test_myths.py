@@ -14,7 +14,7 @@ SAYS = {
     "encrypted": 'without any key: {"cart":["apple"]}',
     "truncated": "whole: it is the browser that drops it",
     "order": "authentication middleware requires session middleware",
-    "as-safe-as-rows": "cached_db outlives it, cache does not",
+    "as-safe-as-rows": "cache does not, cached_db outlives it",
     "ends-on-the-server": "file: no, signed_cookies: no",
     "key-in-clear": "the cookie’s value is the row’s key: True",
     "reading-renews": "the row’s end moved: False",

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proof.drill.breaking import BreakableStack
-from stack import ENGINES
+from stack import ENGINES, STORES
 
-WITH_REDIS = ("cached_db", "cache")
+WITH_REDIS = tuple(engine for engine in ENGINES if "redis" in STORES[engine])
 WITH_ROWS = ("db", "cached_db")
 
 

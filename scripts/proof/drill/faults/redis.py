@@ -3,11 +3,15 @@
 import secrets
 
 from proof.drill.faults.model import WITH_REDIS, Fault, Scene
-from stack import StackError
+from stack import ENGINES, STORES, StackError
 
 CAPACITY = "/run/secrets/capacity.conf"
 CONFIGURATION = "deploy/redis/redis.conf"
-FORGETS = {"cache": "Redis is the only place, and is empty"}
+FORGETS = {
+    engine: "Redis is the only place, and is empty"
+    for engine in ENGINES
+    if STORES[engine][0] == "redis"
+}
 PROXY = "slow-link"
 
 
