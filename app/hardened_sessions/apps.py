@@ -11,8 +11,10 @@ class HardenedSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register what listens."""
-        from hardened_sessions import checks  # noqa: F401 - registers the checks
+        """Register what listens, and have Django's model take keys and names alike."""
+        from hardened_sessions import checks, orm  # noqa: F401 - registers the checks
+
+        orm.teach()
 
         user_logged_in.connect(rotate_at_sign_in, dispatch_uid="hardened_sessions")
 

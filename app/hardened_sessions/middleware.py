@@ -39,7 +39,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
         if old and old in request.COOKIES and name not in request.COOKIES:
             session = self.take_over(old, request.COOKIES[old])
         else:
-            session = self.SessionStore(request.COOKIES.get(name))
+            session = self.SessionStore(self.key_in(request.COOKIES.get(name)))
         foreign.give(request, session)
 
     def take_over(self, name: str, value: str) -> SessionBase:
@@ -47,7 +47,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
 
         The old cookie may lack what the new name promises, so its key must be of no further use.
         """
-        session = self.SessionStore(value)
+        session = self.SessionStore(self.key_in(value))
         try:
             if isinstance(session, HardenedSession) and keys.is_key(value):
                 session.came_by(name)
@@ -56,6 +56,14 @@ class HardenedSessionMiddleware(SessionMiddleware):
         except SessionUnavailableError:
             pass  # remembered: the response will say so
         return session
+
+    @staticmethod
+    def key_in(value: str | None) -> str | None:
+        """Return what a cookie says, unless that is a stored name: scripts alone may use those."""
+        if not keys.is_name(value):
+            return value
+        events.emit("refused_cookie", "middleware", reason="a stored session's name")
+        return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer what a session raised in a view, without the noise of a server error."""

@@ -61,6 +61,7 @@ class StoredSession(HardenedSession):
         self.stored: Stored | None = None
         self.cleared = False
         self.rotation_pending = False
+        self.by_name = False  # what was given as a key is a stored session's name
 
     # --- Found, absent, unavailable ---------------------------------------------------------------
 
@@ -70,6 +71,7 @@ class StoredSession(HardenedSession):
         Raises:
             SessionUnavailableError: when nobody can say.
         """
+        self.by_name = keys.is_name(self.session_key)
         if keys.is_key(self.session_key):
             self.stored = self.asked(self.find)
         else:
@@ -141,7 +143,12 @@ class StoredSession(HardenedSession):
             UpdateError: where the session was ended meanwhile.
             SessionConflictError: where another request changed the same thing.
             SessionUnavailableError: where it is not known to be written.
+            ValueError: where a script gave the name of a row in place of a key.
         """
+        if self.by_name:
+            raise ValueError(
+                "that is a stored session's name, not a key: it ends a session, but changes none"
+            )
         if self.session_key is None:
             self.create()
             return
@@ -295,9 +302,9 @@ class StoredSession(HardenedSession):
         Returns when the end holds in every process.
         """
         key = self.session_key if session_key is None else session_key
-        if not keys.is_key(key):
+        if not keys.is_key(key) and not keys.is_name(key):
             return
-        names: tuple[str, ...] = keys.names_for(key or "")
+        names = keys.names_for(key or "")
         if session_key is None and self.stored is not None:
             names = tuple(dict.fromkeys((*names, self.stored.name)))
         self.end(names)
@@ -324,6 +331,7 @@ class StoredSession(HardenedSession):
         self.clear()
         self._session_key = None
         self.stored = None
+        self.by_name = False
         self.rotated = True
         self.rotation_pending = False
 

@@ -15,9 +15,11 @@ from django.db import OperationalError, connections, transaction
 from django.utils import timezone
 
 from hardened_sessions import bounds
+from hardened_sessions.clients.database import database
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import PurgePosition, RevokedCookie
+from hardened_sessions.storage import related
 
 PAGES = 125  # the first step of rows: 1 MB
 PAGES_MOST = 1000  # any step
@@ -106,6 +108,14 @@ class RowPurge:
         """
         expired = "ctid >= %s::tid AND ctid < %s::tid AND expire_date < now()"
         pages = [f"({first},0)", f"({end},0)"]
+        if related.referred_to():
+            with transaction.atomic(using=options().database), self.connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+                cursor.execute(
+                    f"SELECT session_key FROM {table} WHERE {expired} FOR UPDATE SKIP LOCKED", pages
+                )
+                names = [name for (name,) in cursor.fetchall()]
+                return related.delete(database(options().database), names)
         try:
             return self.delete(f"DELETE FROM {table} WHERE {expired}", pages)
         except OperationalError as error:
@@ -150,6 +160,10 @@ class RowPurge:
             cursor.execute(
                 f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < %s", [now]
             )
+            if related.referred_to():
+                expired = Session.objects.filter(expire_date__lt=timezone.now())
+                names = expired.using(options().database).values_list("pk", flat=True)
+                return related.delete(database(options().database), names)
             cursor.execute(f"DELETE FROM {self.quoted(Session)} WHERE expire_date < %s", [now])
             count: int = cursor.rowcount
             return count

@@ -1,7 +1,8 @@
 """Statements on the sessions' database: each bounded, none retried, every failure told apart."""
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -76,6 +77,15 @@ class Database:
                     return cursor.fetchall() if rows else cursor.rowcount
             except (OperationalError, InterfaceError, InternalError) as error:
                 raise self._failed(connection, error) from error
+
+    @contextmanager
+    def spoken_to(self) -> Iterator[None]:
+        """Translate what Django's own statements raise. Raises as `query` does."""
+        self.breaker.require_closed()
+        try:
+            yield
+        except (OperationalError, InterfaceError, InternalError) as error:
+            raise self._failed(self.connection, error) from error
 
     def _failed(self, connection: BaseDatabaseWrapper, error: Exception) -> SessionUnavailableError:
         state = getattr(error.__cause__, "sqlstate", None)

@@ -181,7 +181,8 @@ def row_of(
     version = 0
     if META in kept:
         told, until, bound = kept.pop(META).split(",")
-        version, expires = int(told), int(until)
+        # The column lies ahead of the true expiry, unless somebody set it back to end the session.
+        version, expires = int(told), min(int(until), expires)
         if bound != name[:BOUND_DIGITS]:
             raise UnreadableError("it is another session's")
     data, pointer, opened = unwrap(name, kept, serializer)

@@ -12,11 +12,17 @@ KEY_LENGTH = 32
 KEY = re.compile(rf"[a-z0-9]{{{KEY_LENGTH}}}")
 
 NAME_LENGTH = 40  # as long as Django's column
+NAME = re.compile(rf"[0-9a-f]{{{NAME_LENGTH}}}")
 
 
 def is_key(value: Any) -> bool:
     """Return whether the value could be a key that this site gave out."""
     return isinstance(value, str) and len(value) == KEY_LENGTH and KEY.fullmatch(value) is not None
+
+
+def is_name(value: Any) -> bool:
+    """Return whether the value could be what `hashed` returns."""
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
 def hashed(key: str) -> str:
@@ -33,7 +39,9 @@ def name_for(key: str) -> str:
 
 
 def names_for(key: str) -> tuple[str, ...]:
-    """Return every name that a session with this key may be stored under."""
+    """Return every name that a session with this key may be stored under; a name's is itself."""
+    if is_name(key):
+        return (key,)
     if options().keys == "hash" and not options().grace:
         return (hashed(key),)
     return (hashed(key), key)

@@ -5,7 +5,8 @@ neither overwrite what it has not seen nor bring back what was deleted.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.sessions.models import Session
@@ -16,6 +17,7 @@ from hardened_sessions.conf import options
 from hardened_sessions.format import keys
 from hardened_sessions.format.codec import Serializer, decode_row, encode_row
 from hardened_sessions.format.record import Draft, Stored, epoch, moment
+from hardened_sessions.storage import related
 
 # How far beyond the true expiry the column is set, as a share of the time left: as long as it
 # stays ahead, saves leave the indexed column alone, so PostgreSQL updates the row in place (HOT).
@@ -127,9 +129,9 @@ class Rows:
                 "INSERT INTO hardened_sessions_change (name, version) SELECT %s, %s FROM updated"
             )
             values = [*values, name, draft.version]
-        if not self.database.change(update, values):
-            return None
-        return self.written(name, text, draft, horizon)
+        with self.renaming(stored.name, name):
+            done = self.database.change(update, values)
+        return self.written(name, text, draft, horizon) if done else None
 
     def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
         """Compare, leave a pointer under the former name, and insert under the new one.
@@ -151,22 +153,37 @@ class Rows:
             stored.payload,
         ]
         inserted = [name, text, self.stamp(horizon)]
-        if self.database.is_postgres:
-            done = self.database.change(
-                f"WITH updated AS ({update} RETURNING 1), announced AS ("
-                "INSERT INTO hardened_sessions_change (name, version) "
-                f"SELECT %s, %s FROM updated) {insert} SELECT %s, %s, %s FROM updated",
-                [*updated, former, pointer.version, *inserted],
-            )
-        else:
-            with transaction.atomic(using=self.database.alias):
-                done = self.database.change(update, updated)
-                if done:
-                    self.database.change(f"{insert} VALUES (%s, %s, %s)", inserted)
+        with self.renaming(stored.name, former):
+            if self.database.is_postgres:
+                done = self.database.change(
+                    f"WITH updated AS ({update} RETURNING 1), announced AS ("
+                    "INSERT INTO hardened_sessions_change (name, version) "
+                    f"SELECT %s, %s FROM updated) {insert} SELECT %s, %s, %s FROM updated",
+                    [*updated, former, pointer.version, *inserted],
+                )
+            else:
+                with transaction.atomic(using=self.database.alias):
+                    done = self.database.change(update, updated)
+                    if done:
+                        self.database.change(f"{insert} VALUES (%s, %s, %s)", inserted)
         return self.written(name, text, draft, horizon) if done else None
+
+    @contextmanager
+    def renaming(self, former: str, name: str) -> Iterator[None]:
+        """Take along what refers to a row that gets another name."""
+        if former == name or not related.referred_to():
+            yield
+            return
+        with self.database.spoken_to(), transaction.atomic(using=self.database.alias):
+            yield
+            related.follow(self.database, former, name)
 
     def remove(self, names: tuple[str, ...]) -> list[Stored]:
         """Delete the rows under the names and return what they held."""
+        if related.referred_to():
+            stored = self.fetch(names)
+            related.delete(self.database, names)
+            return [stored] if stored is not None else []
         places = ", ".join(["%s"] * len(names))
         deleted = self.database.query(
             f"DELETE FROM {self.table} WHERE session_key IN ({places}) "

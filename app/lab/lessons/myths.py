@@ -72,16 +72,6 @@ def ends_on_the_server() -> str:
     return ", ".join(f"{engine}: {'yes' if yes else 'no'}" for engine, yes in ends.items())
 
 
-def key_in_clear() -> str:
-    store = db.SessionStore()
-    store.save()
-    try:
-        same = Session.objects.filter(session_key=store.session_key).exists()
-        return f"the cookie’s value is the row’s key: {same}"
-    finally:
-        store.delete()
-
-
 def reading_renews() -> str:
     store = db.SessionStore()
     store["cart"] = ["apple"]
@@ -173,12 +163,6 @@ MYTHS = (
         "SESSION_COOKIE_AGE and set_expiry end a session on the server with every engine.",
         "Measured with Django’s own engines: a copy of the cookie, kept past its end.",
         ends_on_the_server,
-    ),
-    Myth(
-        "key-in-clear",
-        "A stolen backup of the session table is harmless, as sessions are signed.",
-        "Django’s own engines store the key itself: a row is a valid cookie.",
-        key_in_clear,
     ),
     Myth(
         "reading-renews",

@@ -8,7 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
 from hardened_sessions.clearing.purge import LOCK_TIMEOUT, RowPurge
+from hardened_sessions.clients.database import database
 from hardened_sessions.conf import options as layer_options
+from hardened_sessions.storage import related
 
 PAGES = 1000  # a step: 8 MB
 PAUSE_SECONDS = 0.05
@@ -48,6 +50,12 @@ class Command(BaseCommand):
                     [f"({page},0)", f"({page + PAGES},0)"],
                 )
                 renamed += cursor.rowcount
+                for other, column in related.columns(database(layer_options().database)):
+                    hashed = f"left(encode(sha256(convert_to({column}, 'UTF8')), 'hex'), 40)"
+                    cursor.execute(
+                        f"UPDATE {other} SET {column} = {hashed} WHERE length({column}) = 32 "
+                        f"AND {hashed} IN (SELECT session_key FROM {table})"
+                    )
             if options["verbosity"]:
                 self.stdout.write(
                     f"page {min(page + PAGES, pages):,} of {pages:,}: {renamed:,} rows renamed"

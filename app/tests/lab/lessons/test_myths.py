@@ -16,7 +16,6 @@ SAYS = {
     "order": "authentication middleware requires session middleware",
     "as-safe-as-rows": "cache does not, cached_db outlives it",
     "ends-on-the-server": "file: no, signed_cookies: no",
-    "key-in-clear": "the cookie’s value is the row’s key: True",
     "reading-renews": "the row’s end moved: False",
     "slides": "stored: str, a moment",
     "for-everybody": "key None, to be saved: False",
