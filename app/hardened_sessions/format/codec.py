@@ -182,7 +182,7 @@ def row_of(
     if META in kept:
         told, until, bound = kept.pop(META).split(",")
         # The column lies ahead of the true expiry, unless somebody set it back to end the session.
-        version, expires = int(told), min(int(until), expires)
+        version, expires = int(told), min(int(until), expires or int(until))
         if bound != name[:BOUND_DIGITS]:
             raise UnreadableError("it is another session's")
     data, pointer, opened = unwrap(name, kept, serializer)
