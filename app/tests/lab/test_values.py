@@ -1,5 +1,6 @@
 """The values page: what it changes, and what it refuses."""
 
+from collections.abc import Callable
 from secrets import token_urlsafe
 
 import pytest
@@ -121,6 +122,18 @@ def test_a_session_takes_so_many_keys(visitor: Client) -> None:
     assert f"may have {KEYS} keys" in post(visitor, "set", key="one-more", value="1")
     assert "is set" in post(visitor, "set", key="key-0", value="2")
     assert len(contents(visitor)) == KEYS
+
+
+def test_a_session_takes_so_many_keys_of_so_many_characters_but_not_what_escapes_make_of_them(
+    use: Callable[[str], None], visitor: Client
+) -> None:
+    use("cache")
+    for number in range(KEYS):
+        key = f"{number:0{KEY_CHARACTERS}}"
+        assert "is set" in post(visitor, "set", key=key, value=f'"{"x" * (VALUE_CHARACTERS - 2)}"')
+    page = post(visitor, "set", key=key, value=f'"{"😀" * (VALUE_CHARACTERS - 2)}"')
+    assert "up to 45,056 are allowed" in page.split('id="set_value_error"')[1].split("</ul>")[0]
+    assert contents(visitor)[key][0] == "x"
 
 
 def test_what_does_not_fit_into_a_cookie_is_refused(engine: str, visitor: Client) -> None:
