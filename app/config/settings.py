@@ -10,6 +10,7 @@ from django.utils.csp import CSP
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from session_stack import grace
 from session_stack.env import load
 from session_stack.layers import engines, named
 from session_stack.logs import logging_config
@@ -132,7 +133,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_FILE_PATH = str(ENV.session_file_path)
 HARDENED_SESSIONS = {
     "KEYS": ENV.session_keys,
-    "GRACE": ENV.session_grace,
+    "GRACE_UNTIL": grace.until,
+    "MAX_BYTES": ENV.session_max_bytes,
     "CONFLICTS": ENV.session_conflicts,
     "OLD_COOKIE_NAME": ENV.session_old_cookie_name,
     "OLD_COOKIE_DOMAIN": ENV.session_old_cookie_domain,

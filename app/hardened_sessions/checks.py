@@ -1,6 +1,8 @@
 """System checks: what would break the layer's promises is refused before anything is served."""
 
+import pickle
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -8,6 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
 
 from hardened_sessions.conf import Options, options
@@ -79,15 +82,45 @@ def check_encryption(
         )
 
 
+class Reduced:
+    """What says that it was asked how to make it again, as only serializers of code ask."""
+
+    asked = False
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Take note; a dict will do."""
+        self.asked = True
+        return dict, ()
+
+
+def pickles(name: str) -> bool:
+    """Return whether a serializer writes or reads more than values: any object, by code."""
+    serializer = import_string(name)()
+    probe = Reduced()
+    with suppress(Exception):  # JSON can't hold it
+        serializer.dumps({"probe": probe})
+    if probe.asked:
+        return True
+    with suppress(Exception):  # it is no JSON
+        return bool(serializer.loads(pickle.dumps({"probe": 1})) == {"probe": 1})
+    return False
+
+
 @register(Tags.security)
 def check_serializer(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> Iterable[CheckMessage]:
-    """Nothing is ever pickled."""
-    if engine() and "pickle" in settings.SESSION_SERIALIZER.lower():
+    """Nothing is ever pickled, whatever the serializer is called."""
+    if not engine():
+        return
+    name = settings.SESSION_SERIALIZER
+    try:
+        problem = "who can write to the store could run code in Django." if pickles(name) else ""
+    except (ImportError, TypeError) as error:
+        problem = f"{error}."
+    if problem:
         yield Error(
-            f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER}: who can write to the store "
-            "could run code in Django.",
+            f"SESSION_SERIALIZER is {name}: {problem}",
             hint="It may be django.contrib.sessions.serializers.JSONSerializer.",
             id="hardened_sessions.E002",
         )
@@ -115,13 +148,13 @@ def check_cookie_name(
     known = readable()
     if engine() is None or known is None or settings.SESSION_COOKIE_NAME.startswith("__Host-"):
         return
-    kind = Warning if known.grace else Error
+    kind = Warning if known.grace_until else Error
     yield kind(
         f"SESSION_COOKIE_NAME is {settings.SESSION_COOKIE_NAME!r}: another host of the domain "
         "could plant a cookie of that name.",
         hint='It may begin with __Host-; HARDENED_SESSIONS["OLD_COOKIE_NAME"] takes the old one '
         "over.",
-        id="hardened_sessions.W001" if known.grace else "hardened_sessions.E004",
+        id="hardened_sessions.W001" if known.grace_until else "hardened_sessions.E004",
     )
 
 

@@ -1,9 +1,12 @@
 """The layer's settings: `HARDENED_SESSIONS`, a dict; every key may be left out."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +14,12 @@ from django.core.signals import setting_changed
 
 Keys = Literal["read", "hash"]
 Conflicts = Literal["merge", "strict"]
+
+type Until = datetime | Callable[[], datetime | None] | None
+
+LONGEST_GRACE = 400 * 24 * 3600.0  # seconds; longer than any browser keeps a session's cookie
+
+LEAST_BYTES = 4096  # of MAX_BYTES: what a cookie takes
 
 # Each module in backends/ is an engine of that name.
 ENGINES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("backends/[a-z]*.py")))
@@ -23,8 +32,16 @@ class Options:
     # `hash` stores sessions under the hash of their key. `read` finds those too, but writes under
     # the key itself, as Django does: the step before `hash`, and the way back.
     keys: Keys = "hash"
-    # With `hash`: also find sessions that are still stored under their key.
-    grace: bool = True
+    # With `hash`: until when sessions that Django's own engines stored under their key are found
+    # too. It is a datetime with a time zone, its ISO 8601 text, or a function that each process
+    # asks once and that returns one or None. None: they are not found, as on a site that never ran
+    # those engines. Nobody signed what the `cache` engine left: until then, whoever writes to Redis
+    # can be any user.
+    grace_until: Until = None
+    # How large a session may be that the server keeps, in bytes as they are stored: JSON with its
+    # escapes, and what encryption makes of it, before any compression. What was stored before may
+    # stay as large as it is.
+    max_bytes: int = 65_536
     # Two requests changed one key: `merge` keeps the later one's value, `strict` answers it 409.
     conflicts: Conflicts = "merge"
     # The alias in DATABASES that sessions are kept in.
@@ -67,6 +84,14 @@ def options() -> Options:
                 f"HARDENED_SESSIONS['PREVIOUS_ENGINES'] has {name!r}; it may have "
                 f"{', '.join(ENGINES)}"
             )
+    most = given.get("MAX_BYTES", LEAST_BYTES)
+    if type(most) is not int or most < LEAST_BYTES:
+        raise ImproperlyConfigured(
+            f"HARDENED_SESSIONS['MAX_BYTES'] is {most!r}; it may be a whole number from "
+            f"{LEAST_BYTES}"
+        )
+    if "GRACE_UNTIL" in given:
+        given = {**given, "GRACE_UNTIL": until(given["GRACE_UNTIL"])}
     values: dict[str, Any] = {
         known[name]: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
@@ -74,10 +99,44 @@ def options() -> Options:
     return Options(**values)
 
 
-def forget(*, setting: str, **kwargs: Any) -> None:
+def until(given: Any) -> Until:
+    """Return what GRACE_UNTIL is.
+
+    Raises:
+        ImproperlyConfigured: where it is no moment that comes within `LONGEST_GRACE`.
+    """
+    if given is None or callable(given):
+        return cast(Until, given)
+    try:
+        at: datetime = datetime.fromisoformat(given) if isinstance(given, str) else given
+        if at.tzinfo is not None and at.timestamp() - time.time() <= LONGEST_GRACE:
+            return at
+    except (AttributeError, ValueError):
+        pass
+    raise ImproperlyConfigured(
+        f"HARDENED_SESSIONS['GRACE_UNTIL'] is {given!r}; it may be None, a moment with a time zone "
+        "within the next 400 days, such as '2026-12-24T00:00+00:00', or a function that returns one"
+    )
+
+
+@cache
+def grace_ends() -> float:
+    """Return when the grace ends or ended, in seconds since 1970; 0 where there is none."""
+    given = options().grace_until
+    at = given() if callable(given) else given
+    return at.timestamp() if at is not None else 0.0
+
+
+def finds_keys() -> bool:
+    """Return whether sessions are found, too, that are stored under their key."""
+    return options().keys == "read" or time.time() < grace_ends()
+
+
+def forget(*, setting: str = "HARDENED_SESSIONS", **kwargs: Any) -> None:
     """Read the settings anew after a test changed them."""
     if setting == "HARDENED_SESSIONS":
         options.cache_clear()
+        grace_ends.cache_clear()
 
 
 setting_changed.connect(forget)

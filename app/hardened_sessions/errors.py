@@ -36,5 +36,12 @@ class SessionConflictError(Exception):
     """Another request changed the same thing first; the middleware answers 409."""
 
 
-class CookieTooLargeError(ValueError):
+class SessionTooLargeError(ValueError):
+    """A session that is larger than one may be; nothing was saved, and the middleware answers 413.
+
+    The message says how large it is, and which keys are the largest.
+    """
+
+
+class CookieTooLargeError(SessionTooLargeError):
     """A session that no browser would keep in a cookie; nothing was sent."""

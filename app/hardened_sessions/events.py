@@ -24,6 +24,7 @@ refused_cookie = Signal()
 refused_value = Signal()
 conflict = Signal()
 foreign = Signal()
+too_large = Signal()
 breaker_opened = Signal()
 breaker_closed = Signal()
 
@@ -37,6 +38,7 @@ SIGNALS = {
     "refused_value": (refused_value, logging.WARNING),
     "conflict": (conflict, logging.WARNING),
     "foreign": (foreign, logging.ERROR),
+    "too_large": (too_large, logging.ERROR),
     "breaker_opened": (breaker_opened, logging.ERROR),
     "breaker_closed": (breaker_closed, logging.INFO),
 }

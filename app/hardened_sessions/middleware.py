@@ -15,7 +15,11 @@ from django.utils.http import http_date
 from hardened_sessions import events, foreign
 from hardened_sessions.conf import options
 from hardened_sessions.cookie_names import guard
-from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
+from hardened_sessions.errors import (
+    SessionConflictError,
+    SessionTooLargeError,
+    SessionUnavailableError,
+)
 from hardened_sessions.format import keys
 from hardened_sessions.session import HardenedSession
 
@@ -71,6 +75,8 @@ class HardenedSessionMiddleware(SessionMiddleware):
             return unavailable(error)
         if isinstance(error, SessionConflictError):
             return conflict(error)
+        if isinstance(error, SessionTooLargeError):
+            return too_large(error)
         return None
 
     def process_response(  # type: ignore[override]
@@ -92,6 +98,9 @@ class HardenedSessionMiddleware(SessionMiddleware):
             return unavailable(error) if asked_for else response
         except SessionConflictError as error:
             return conflict(error)
+        except SessionTooLargeError as error:
+            events.emit("too_large", session.store, reason=str(error))
+            return too_large(error)
 
     def settle(
         self, request: HttpRequest, response: HttpResponseBase, session: HardenedSession
@@ -170,6 +179,11 @@ def unavailable(error: SessionUnavailableError) -> HttpResponse:
 def conflict(error: SessionConflictError) -> HttpResponse:
     """Return a plain 409; nothing of the request was saved."""
     return plain(409, "Another request changed the same thing first. Please try again.", 0)
+
+
+def too_large(error: SessionTooLargeError) -> HttpResponse:
+    """Return a plain 413; nothing of the request was saved."""
+    return plain(413, "This is more than the site keeps for one visitor. Nothing was saved.", 0)
 
 
 def plain(status: int, text: str, retry_after: int) -> HttpResponse:

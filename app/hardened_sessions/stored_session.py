@@ -1,5 +1,6 @@
 """A session over a `Storage`: what the four engines that keep sessions on the server share."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,12 +16,16 @@ from hardened_sessions.conf import options
 from hardened_sessions.errors import (
     SessionConflictError,
     SessionRotatedError,
+    SessionTooLargeError,
     SessionUnavailableError,
 )
 from hardened_sessions.format import codec, encryption, keys
 from hardened_sessions.format.record import Draft, Kind, Pointer, Stored, who
 from hardened_sessions.merge import IdentityChangedError, merge, same
 from hardened_sessions.session import Data, HardenedSession
+
+# What signing in adds to a session at most.
+SIGN_IN_BYTES = 4096
 
 # A longer chain of pointers than any number of secret keys makes.
 LONGEST_CHAIN = 8
@@ -60,6 +65,7 @@ class StoredSession(HardenedSession):
         super().__init__(session_key)
         self.stored: Stored | None = None
         self.cleared = False
+        self.most: float | None = None  # bytes that it may take, where not as the settings say
         self.rotation_pending = False
         self.by_name = False  # what was given as a key is a stored session's name
 
@@ -132,6 +138,9 @@ class StoredSession(HardenedSession):
                 self.save(must_create=True)
             except CreateError:
                 continue
+            except SessionTooLargeError:
+                self._session_key = None
+                raise
             self.modified = True
             return
 
@@ -142,6 +151,7 @@ class StoredSession(HardenedSession):
             CreateError: with `must_create`, where the key is taken.
             UpdateError: where the session was ended meanwhile.
             SessionConflictError: where another request changed the same thing.
+            SessionTooLargeError: where it would be larger than one may be.
             SessionUnavailableError: where it is not known to be written.
             ValueError: where a script gave the name of a row in place of a key.
         """
@@ -162,7 +172,16 @@ class StoredSession(HardenedSession):
         self.cleared = False
 
     def insert(self, data: Data) -> None:
-        """Write a session that is not there yet."""
+        """Write a session that is not there yet.
+
+        Raises:
+            ValueError: under a key that no load would take for one.
+        """
+        if not keys.is_key(self.session_key):
+            raise ValueError(
+                f"a session's key has {keys.KEY_LENGTH} characters of a-z and 0-9, as create() "
+                f"makes it: under one of {len(self.session_key or '')} nobody would find it again"
+            )
         name = keys.name_for(self.session_key or "")
         self.stored = self.storage.insert(name, self.draft(data, version=1))
         if self.stored is None:
@@ -188,13 +207,26 @@ class StoredSession(HardenedSession):
         """Attempt a write, merging what others wrote meanwhile; return what is stored then."""
         base, wanted = stored, data
         for _ in range(bounds.MERGE_ATTEMPTS):
-            if written := attempt(stored, wanted):
+            try:
+                written = attempt(stored, wanted)
+            except SessionTooLargeError:
+                if not self.was_as_large(stored, wanted):
+                    raise
+                self.most = math.inf
+                written = attempt(stored, wanted)
+            if written:
                 if wanted is not data:
                     self._session_cache = wanted
                 return written
             stored = self.must_find()
             wanted = self.merged(base, data, stored)
         raise SessionUnavailableError(self.store, "too many saves of one session at once", 1)
+
+    def was_as_large(self, stored: Stored, data: Data) -> bool:
+        """Return whether it was stored as large already, but for what signing in adds."""
+        former, dumps = self.storage.decode(stored), codec.serializer_of(self).dumps
+        added = SIGN_IN_BYTES if who(data) != who(former) else 0
+        return len(dumps(data)) <= len(dumps(former)) + added
 
     def must_find(self) -> Stored:
         """Return what is stored now; raise UpdateError where the session was ended."""
@@ -232,7 +264,8 @@ class StoredSession(HardenedSession):
 
     def draft(self, data: Data, version: int, pointer: Pointer | None = None) -> Draft:
         """Return what to write for this data: its expiry is the server's own."""
-        return Draft(data, version, self.expires_at(data), pointer)
+        most = self.most or options().max_bytes
+        return Draft(data, version, self.expires_at(data), pointer, most)
 
     def name_to_write(self, stored: Stored) -> str:
         """Return the name to save under: of the key, or where a pointer led to."""

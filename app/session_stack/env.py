@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
 from pathlib import Path
@@ -20,6 +21,7 @@ from session_stack import capacity
 from session_stack.layers import LAYERS, engines
 
 SessionKeys = Literal["hash", "read"]
+SessionGrace = Literal["auto", "true", "false"]
 SessionConflicts = Literal["merge", "strict"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -29,6 +31,7 @@ ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
 COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 SIGN_IN_PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,199}")
 SIGN_IN_PATHS: Final = "/accounts/login/ /accounts/password/ /admin/login/ /admin/password_change/"
+MAX_BYTES_MOST: Final = 2**20  # a session is read and written whole, on many requests
 TWO_WEEKS_SECONDS: Final = 14 * 24 * 3600  # Django's own default SESSION_COOKIE_AGE
 COOKIE_AGE_MAX_SECONDS: Final = 400 * 24 * 3600  # browsers cap at 400 days (RFC 6265bis, 5.5)
 
@@ -66,8 +69,10 @@ class Env:
     session_layer: str
     session_backend: str
     session_keys: SessionKeys
-    session_grace: bool
+    session_grace: SessionGrace
+    session_grace_until: datetime | None  # what preflight told this process; not for .env
     session_conflicts: SessionConflicts
+    session_max_bytes: int
     session_cookie_name: str
     session_old_cookie_name: str | None
     session_old_cookie_domain: str | None
@@ -276,6 +281,17 @@ def absolute_path(text: str) -> Path:
     return Path(text)
 
 
+def moment(text: str) -> datetime:
+    """Parse a moment with a time zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = datetime.min
+    if at.tzinfo is None:
+        raise VariableError(f"is {text!r}; it may be a moment such as 2026-12-24T00:00+00:00")
+    return at
+
+
 def schedule(text: str) -> str:
     """Parse a cron expression of five fields."""
     if len(text.split()) != 5 or not croniter.is_valid(text):
@@ -380,11 +396,16 @@ def read(environ: Mapping[str, str]) -> Env:
         session_layer=session_layer,
         session_backend=reader.value("SESSION_BACKEND", engine_of(session_layer)),
         session_keys=reader.value("SESSION_KEYS", one_of(get_args(SessionKeys)), "hash"),
-        # A stack that ran on stock has sessions under their keys, and would log everybody out.
-        session_grace=reader.value("SESSION_GRACE", boolean, "true"),
+        session_grace=reader.value("SESSION_GRACE", one_of(get_args(SessionGrace)), "auto"),
+        session_grace_until=(
+            reader.value("SESSION_GRACE_UNTIL", moment)
+            if environ.get("SESSION_GRACE_UNTIL")
+            else None
+        ),
         session_conflicts=reader.value(
             "SESSION_CONFLICTS", one_of(get_args(SessionConflicts)), "merge"
         ),
+        session_max_bytes=reader.value("SESSION_MAX_BYTES", integer(4096, MAX_BYTES_MOST), "65536"),
         session_cookie_name=reader.value(
             "SESSION_COOKIE_NAME", host_cookie_name, "__Host-sessionid"
         ),

@@ -13,6 +13,10 @@ class EngineInForce(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     backend = models.CharField(max_length=16)
     since = models.DateTimeField(default=timezone.now)
+    # Whether the process that started last stores sessions under their key, as Django does.
+    wrote_keys = models.BooleanField(default=False)
+    # Until when sessions are found that lie under their key; None where there never were any.
+    grace_until = models.DateTimeField(null=True, default=None)
 
     class Meta:
         constraints = (

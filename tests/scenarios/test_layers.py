@@ -1,5 +1,6 @@
 """From Django's own engines to the hardened ones and back: nobody is logged out on the way."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -67,6 +68,7 @@ def test_a_change_of_layers_logs_nobody_out(
         assert late.signed_in()
         moving(engine, READ)
     moving(engine, HASH)
+    assert "found until" in stack.compose("logs", f"app-{engine}").stdout
     last = signed_in()
     visits = early.visit()
     assert early.signed_in()
@@ -85,6 +87,31 @@ def test_a_change_of_layers_logs_nobody_out(
     assert [visitor.signed_in() for visitor in everybody] == [True] * 4
     if engine != "signed_cookies":
         assert [visitor.cookie for visitor in everybody] == before
+
+
+def test_a_stack_that_never_ran_stock_takes_nobodys_word_in_redis(
+    stack: Stack,
+    moving: Callable[[str, dict[str, str]], None],
+    signed_in: Callable[[], Visitor],
+    new_visitor: Callable[[], Visitor],
+) -> None:
+    moving("cache", {})
+    victim = signed_in()
+    data = json.loads(stored(stack).split("|", 5)[5])
+    forged = {name: value for name, value in data.items() if name.startswith("_auth")}
+    found = []
+    for wrote_keys in ("true", "false"):
+        # As after stock, and as on new volumes.
+        stack.sql(f"UPDATE engine_engineinforce SET wrote_keys = {wrote_keys}, grace_until = NULL")
+        stack.compose("restart", "app-cache")
+        stack.wait_healthy("app-cache")
+        stack.wait_served()
+        thief = new_visitor()
+        thief.cookie = "0a" * 16
+        stack.redis("SET", f":1:django.contrib.sessions.cache{'0a' * 16}", json.dumps(forged))
+        found.append(thief.signed_in())
+    assert found == [True, False]
+    assert victim.signed_in()
 
 
 def test_rows_are_not_renamed_while_a_worker_still_writes_keys(

@@ -23,7 +23,7 @@ def up_fails(stack: Stack, engine: str, **settings: str) -> str:
     [
         ("SESSION_LAYER", "soft", "it may be hardened, stock"),
         ("SESSION_KEYS", "hashed", "it may be hash, read"),
-        ("SESSION_GRACE", "no", "it may be true, false"),
+        ("SESSION_GRACE", "no", "it may be auto, true, false"),
         ("SESSION_CONFLICTS", "last", "it may be merge, strict"),
         ("SESSION_OLD_COOKIE_NAME", "session id", "it may be a cookie's name"),
         ("HSTS_PRELOAD", "perhaps", "it may be true, false"),

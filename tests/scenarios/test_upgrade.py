@@ -43,6 +43,8 @@ def test_a_running_stack_is_upgraded_and_visitors_stay_signed_in(former: Stack) 
         visitor.sign_out()
         assert not visitor.signed_in()
         assert former.sql("SELECT backend, since FROM engine_engineinforce") == in_force
+        # It may have run stock, and has its time to find what that left.
+        assert former.sql("SELECT grace_until > now() FROM engine_engineinforce") == "t"
 
 
 LAB = re.compile(r"# --- The lab: .*?# --- End of the lab -+\n", re.DOTALL)

@@ -37,8 +37,9 @@ class RedisStorage:
     def encoded(self, name: str, draft: Draft) -> bytes:
         """Return the value for a draft."""
         if keys.is_key(name):
-            return django_cache.dumps(draft.data)
+            return codec.require_room(django_cache.dumps(draft.data), draft, self.serializer)
         body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
+        codec.require_room(body, draft, self.serializer)
         return seal(name, draft.version, draft.expires_ceil, body)
 
     def decoded(self, name: str, value: bytes) -> Stored | None:

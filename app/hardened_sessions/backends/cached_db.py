@@ -14,7 +14,7 @@ from django.core.cache import caches
 from hardened_sessions import bounds
 from hardened_sessions.backends import db
 from hardened_sessions.clients.redis import redis_client
-from hardened_sessions.conf import options
+from hardened_sessions.conf import finds_keys
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.format import keys
 from hardened_sessions.format.codec import Serializer, serializer_of
@@ -124,7 +124,7 @@ class CachedRowStorage(Rows):
 
 def django_keys(name: str) -> list[str]:
     """Return where Django's own engine would keep a copy, for a name that is a key."""
-    if not keys.is_key(name) or (options().keys == "hash" and not options().grace):
+    if not keys.is_key(name) or not finds_keys():
         return []
     return [str(caches[settings.SESSION_CACHE_ALIAS].make_key(DJANGO_PREFIX + name))]
 

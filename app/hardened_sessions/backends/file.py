@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core import signing
 
 from hardened_sessions import bounds
 from hardened_sessions.clearing import purge
@@ -97,14 +96,9 @@ class FileStorage:
     def encoded(self, name: str, draft: Draft) -> bytes:
         """Return the file's content for a draft."""
         if keys.is_key(name):
-            text = signing.dumps(
-                draft.data,
-                salt=codec.SALT,
-                serializer=codec.as_class(self.serializer),
-                compress=True,
-            )
-            return text.encode("ascii")
+            return codec.encode_row(name, draft, self.serializer, bare=True).encode("ascii")
         body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
+        codec.require_room(body, draft, self.serializer)
         return seal(name, draft.version, draft.expires_ceil, body)
 
     def insert(self, name: str, draft: Draft) -> Stored | None:

@@ -163,7 +163,8 @@ class SessionStore(HardenedSession):
         if size > LARGEST_COOKIE:
             raise CookieTooLargeError(
                 f"the session needs a cookie of {size} bytes, and browsers keep {LARGEST_COOKIE}: "
-                "keep less in it, or choose another engine"
+                "keep less in it, or choose another engine; "
+                f"{codec.largest(data, codec.serializer_of(self))}"
             )
         if not self.known_to_browser:
             events.emit("created", self.store, self.sid)

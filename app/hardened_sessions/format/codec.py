@@ -6,6 +6,7 @@ from typing import Any, Protocol, get_args
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 
+from hardened_sessions.errors import SessionTooLargeError
 from hardened_sessions.format import encryption
 from hardened_sessions.format.readable import (
     UnreadableError,
@@ -76,6 +77,23 @@ def pointer_of(kind: Kind, target: str, who: list[Any]) -> Pointer:
     return Pointer(kind, target, who)
 
 
+def require_room(body: bytes, draft: Draft, serializer: Serializer) -> bytes:
+    """Return what is to be stored; raise SessionTooLargeError where it is more than may be."""
+    if len(body) > draft.most:
+        raise SessionTooLargeError(
+            f"the session would take {len(body):,} bytes, and HARDENED_SESSIONS['MAX_BYTES'] is "
+            f"{draft.most:,}; {largest(draft.data, serializer)}"
+        )
+    return body
+
+
+def largest(data: dict[str, Any], serializer: Serializer) -> str:
+    """Return a sentence that names the largest keys of a session, without their values."""
+    sizes = {name: len(serializer.dumps(value)) for name, value in data.items()}
+    names = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+    return f"largest: {', '.join(f'{name[:40]} ({sizes[name]:,})' for name in names)}"
+
+
 def refuse_reserved(data: dict[str, Any]) -> None:
     """Raise ValueError where a session would pass for something that it is not."""
     if reserved := sorted({META, POINTER, CIPHERTEXT} & data.keys()):
@@ -99,7 +117,7 @@ def encode_row(name: str, draft: Draft, serializer: Serializer, *, bare: bool) -
     if not bare:
         kept = {META: f"{draft.version},{draft.expires_ceil},{name[:BOUND_DIGITS]}", **kept}
     # As signing.dumps does.
-    body, mark = serializer.dumps(kept), ""
+    body, mark = require_room(serializer.dumps(kept), draft, serializer), ""
     if len(packed := pack(body)) < len(body) - 1:
         body, mark = packed, "."
     return signing.TimestampSigner(salt=SALT).sign(mark + signing.b64_encode(body).decode())

@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from typing import Any
 
-from hardened_sessions.conf import options
+from hardened_sessions.conf import finds_keys, options
 
 # What Django makes: 32 of 36 characters, 165 bits. Nothing else ever reaches a store; the names
 # below are longer, so none of them is a key.
@@ -42,6 +42,4 @@ def names_for(key: str) -> tuple[str, ...]:
     """Return every name that a session with this key may be stored under; a name's is itself."""
     if is_name(key):
         return (key,)
-    if options().keys == "hash" and not options().grace:
-        return (hashed(key),)
-    return (hashed(key), key)
+    return (hashed(key), key) if finds_keys() else (hashed(key),)

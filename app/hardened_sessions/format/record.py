@@ -42,6 +42,7 @@ class Draft:
     version: int
     expires: float
     pointer: Pointer | None = None
+    most: float = math.inf  # bytes that it may take
 
     @property
     def expires_ceil(self) -> int:

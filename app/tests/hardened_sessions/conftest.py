@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from django.core import signing
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from hardened_sessions import bounds, conf, orm
@@ -38,6 +40,8 @@ ON_SERVER = tuple(
 )
 
 COOKIE = "__Host-sessionid"
+
+FOUND = {"KEYS": "hash", "GRACE_UNTIL": lambda: timezone.now() + timedelta(days=1)}
 
 type MakeSession = Callable[..., SessionBase]
 
@@ -105,7 +109,7 @@ def _clean(
 
 def forget() -> None:
     """Know nothing of any store, as a new process does."""
-    conf.options.cache_clear()
+    conf.forget()
     database("default").breaker.opened = None
     feed().forget()
     redis_client.cache_clear()
@@ -181,7 +185,7 @@ def options(settings: Settings) -> Callable[..., None]:
 
     def change(**values: Any) -> None:
         settings.HARDENED_SESSIONS = {**getattr(settings, "HARDENED_SESSIONS", {}), **values}
-        conf.options.cache_clear()
+        conf.forget()
 
     return change
 

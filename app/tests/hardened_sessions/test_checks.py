@@ -1,10 +1,14 @@
 """What would break a promise is refused before anything is served, and nothing else is."""
 
+import pickle
 import sys
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.sessions.serializers import JSONSerializer
 from django.core.checks import Error, Warning, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -22,7 +26,7 @@ ON_REDIS = ("cache", "cached_db")
 def _clean_settings(settings: Settings, engine: str, options: Options) -> Iterator[None]:
     """Configure the engine as its README does; each test then spoils one thing."""
     settings.SESSION_ENGINE = f"{PACKAGES['hardened']}.{engine}"
-    settings.HARDENED_SESSIONS = {"GRACE": False}
+    settings.HARDENED_SESSIONS = {}
     yield
     settings.SESSION_CACHE_ALIAS = "sessions"
     settings.CACHES = caches()
@@ -66,8 +70,14 @@ def test_a_refusal_ends_the_command_and_says_what_may_be(settings: Settings) -> 
 @pytest.mark.parametrize(
     ("options_given", "said"),
     [
-        ({"KEYZ": "hash"}, "has no KEYZ; it may hold KEYS, GRACE"),
+        ({"KEYZ": "hash"}, "has no KEYZ; it may hold KEYS, GRACE_UNTIL"),
         ({"KEYS": "raw"}, "'raw'; it may be read, hash"),
+        ({"GRACE_UNTIL": True}, "a moment with a time zone"),
+        ({"GRACE_UNTIL": "soon"}, "a moment with a time zone"),
+        ({"GRACE_UNTIL": "2026-12-24T00:00"}, "a moment with a time zone"),
+        ({"GRACE_UNTIL": "2999-12-24T00:00Z"}, "within the next 400 days"),
+        ({"MAX_BYTES": 4095}, "a whole number from 4096"),
+        ({"MAX_BYTES": "65536"}, "a whole number from 4096"),
         ({"CONFLICTS": "ignore"}, "'ignore'; it may be merge, strict"),
         ({"ENCRYPTION_KEYS": ["a1" * 16]}, "not 64 hexadecimal digits"),
         ({"ENCRYPTION_KEYS": ["a1" * 32, "no hexadecimal digits"]}, "not 64 hexadecimal digits"),
@@ -103,16 +113,49 @@ def test_encryption_while_djangos_own_engines_may_run(options: Options) -> None:
     assert set(found()) == {"E013"}
 
 
-class PickleSerializer:
-    """Named as the one that Django once had."""
+class Plain:
+    """A pickle as Django once had it, by a name that says nothing."""
 
-    dumps = loads = staticmethod(lambda value: value)
+    dumps = staticmethod(pickle.dumps)
+    loads = staticmethod(pickle.loads)
+
+
+class Packed:
+    """A pickle that does not look like one."""
+
+    dumps = staticmethod(lambda value: b64encode(zlib.compress(pickle.dumps(value, 0))))
+    loads = staticmethod(lambda data: pickle.loads(zlib.decompress(b64decode(data))))
+
+
+class Former(JSONSerializer):
+    """Writes JSON, and still reads what a pickle left."""
+
+    def loads(self, data: bytes) -> Any:
+        return pickle.loads(data) if data.startswith(b"\x80") else super().loads(data)
+
+
+class PickleSerializer(JSONSerializer):
+    """Pickles nothing but by its name."""
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_pickle_serializer(settings: Settings) -> None:
-    settings.SESSION_SERIALIZER = f"{__name__}.PickleSerializer"
-    assert set(found()) == {"E002"}
+@pytest.mark.parametrize(
+    ("serializer", "said"),
+    [
+        ("Plain", "could run code"),
+        ("Packed", "could run code"),
+        ("Former", "could run code"),
+        ("Absent", "does not define a"),
+        ("PickleSerializer", None),
+    ],
+)
+def test_a_serializer_is_judged_by_what_it_does(
+    settings: Settings, serializer: str, said: str | None
+) -> None:
+    settings.SESSION_SERIALIZER = f"{__name__}.{serializer}"
+    assert {id: said in message.msg for id, message in found().items()} == (
+        {"E002": True} if said else {}
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -122,12 +165,14 @@ def test_djangos_own_middleware(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("grace", "expected"), [(True, "W001"), (False, "E004")])
+@pytest.mark.parametrize(
+    ("grace", "expected"), [("2026-12-24T00:00Z", "W001"), (None, "E004"), (lambda: None, "W001")]
+)
 def test_a_cookie_that_another_host_could_plant(
-    settings: Settings, options: Options, grace: bool, expected: str
+    settings: Settings, options: Options, grace: Any, expected: str
 ) -> None:
     settings.SESSION_COOKIE_NAME = "sessionid"
-    options(GRACE=grace)
+    options(GRACE_UNTIL=grace)
     assert set(found()) == {expected}
     assert found()[expected].level == (Warning("") if grace else Error("")).level
 

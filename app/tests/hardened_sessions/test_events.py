@@ -17,6 +17,7 @@ from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,
+    FOUND,
     ON_SERVER,
     Browser,
     MakeSession,
@@ -289,7 +290,7 @@ def test_a_fingerprint_is_salted_and_one_session_has_one(
     session["n"] = 1
     session.save()
     key = session.session_key
-    options(KEYS="hash")
+    options(**FOUND)
     other = store()
     other["n"] = 1
     other.save()

@@ -172,10 +172,15 @@ def test_without_time_zones_a_naive_moment_is_the_sites_own_time(
 @engines("db", "cached_db", "file")
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles"])
 def test_without_time_zones_sessions_of_djangos_own_engine_end_on_time(
-    engine: str, store: MakeSession, settings: Settings, zone: str
+    engine: str,
+    store: MakeSession,
+    settings: Settings,
+    options: Callable[..., None],
+    zone: str,
 ) -> None:
-    from tests.hardened_sessions.conftest import stock_store
+    from tests.hardened_sessions.conftest import FOUND, stock_store
 
+    options(**FOUND)
     settings.USE_TZ = False
     settings.TIME_ZONE = zone
     ends, ended = (

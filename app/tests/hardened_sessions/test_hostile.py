@@ -28,7 +28,7 @@ from hardened_sessions.backends import signed_cookies
 from hardened_sessions.format import codec, django_cache, plain_pickle
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.format.seal import seal
-from tests.hardened_sessions.conftest import COOKIE, ENGINES, ON_SERVER, MakeSession, engines
+from tests.hardened_sessions.conftest import COOKIE, ENGINES, FOUND, ON_SERVER, MakeSession, engines
 from tests.servers import RedisServer
 
 drawn = settings(
@@ -47,9 +47,14 @@ type Plant = Callable[[bytes, bool], None]
 
 @pytest.fixture
 def plant(
-    store: MakeSession, engine: str, redis_server: RedisServer, settings: Settings
+    store: MakeSession,
+    engine: str,
+    redis_server: RedisServer,
+    settings: Settings,
+    options: Callable[..., None],
 ) -> Iterator[Plant]:
     """Return what puts bytes where a session with `KEY` would lie, in either form."""
+    options(**FOUND)
     with redis_server.client() as redis:
 
         def put(value: bytes, djangos: bool) -> None:

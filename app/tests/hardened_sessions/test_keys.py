@@ -10,10 +10,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
+from hardened_sessions import conf
 from hardened_sessions.events import counters
 from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     ENGINES,
+    FOUND,
     ON_SERVER,
     MakeSession,
     everything_at_rest,
@@ -132,14 +134,14 @@ ALL = pytest.mark.parametrize("engine", ENGINES)
 
 
 @ALL
-@pytest.mark.parametrize("keys", ["read", "hash"])
+@pytest.mark.parametrize("given", [{"KEYS": "read"}, FOUND], ids=["read", "hash"])
 def test_switching_the_layer_on_logs_nobody_out(
-    store: MakeSession, engine: str, keys: str, options: Callable[..., None]
+    store: MakeSession, engine: str, given: dict[str, Any], options: Callable[..., None]
 ) -> None:
     old = stock_store(engine)()
     old["n"] = 1
     old.save()
-    options(KEYS=keys)
+    options(**given)
     session = store(old.session_key)
     assert session["n"] == 1
     session["n"] = 2
@@ -186,7 +188,7 @@ def test_the_way_back_logs_nobody_out(
 def test_a_sign_out_covers_both_forms(
     store: MakeSession, engine: str, keys: str, options: Callable[..., None]
 ) -> None:
-    options(KEYS="hash")
+    options(**FOUND)
     for make in (stock_store(engine), store):
         session = make()
         session["n"] = 1
@@ -194,20 +196,32 @@ def test_a_sign_out_covers_both_forms(
         make(session.session_key).load()  # so that it is copied, where the engine copies
         options(KEYS=keys)
         store(session.session_key).flush()
-        options(KEYS="hash")
+        options(**FOUND)
         for look in (stock_store(engine), store):
             assert look(session.session_key).get("n") is None
 
 
 @SERVER_SIDE
-def test_once_the_grace_is_over_no_key_is_looked_up(
-    store: MakeSession, engine: str, options: Callable[..., None]
+@pytest.mark.parametrize("until", [None, "2026-01-01T00:00Z", lambda: None])
+def test_without_a_grace_and_after_it_no_key_is_looked_up(
+    store: MakeSession, engine: str, options: Callable[..., None], until: object
 ) -> None:
     old = stock_store(engine)()
     old["n"] = 1
     old.save()
-    options(KEYS="hash", GRACE=False)
+    options(KEYS="hash", GRACE_UNTIL=until)
     assert store(old.session_key).get("n") is None
+
+
+def test_a_grace_ends_at_its_moment_while_the_process_lives(
+    options: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options(GRACE_UNTIL="2026-01-01T00:00Z")
+    end = conf.grace_ends()
+    for now, found in ((end - 1, True), (end, False)):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        assert conf.finds_keys() == found
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("engine", ["db", "cached_db"])
@@ -223,7 +237,7 @@ def test_rows_are_renamed_in_place_and_then_the_grace_may_end(
     call_command("rehash_sessions")
     assert "50 rows renamed" in capsys.readouterr().out
     assert all(re.fullmatch("[0-9a-f]{40}", name) for name in rows())
-    options(KEYS="hash", GRACE=False)
+    options(KEYS="hash")
     assert [store(key)["n"] for key in keys] == list(range(50))
     call_command("rehash_sessions")
     assert "every row lies under a hash" in capsys.readouterr().out
@@ -278,9 +292,12 @@ def explode() -> dict[str, int]:
     ],
 )
 @pytest.mark.parametrize("engine", ["cache"])
-def test_a_planted_pickle_runs_no_code(store: MakeSession, redis_server: RedisServer) -> None:
+def test_a_planted_pickle_runs_no_code(
+    store: MakeSession, redis_server: RedisServer, options: Callable[..., None]
+) -> None:
     from hardened_sessions.format import django_cache
 
+    options(**FOUND)
     Bomb.exploded = False
     key = "b" * 32
     with redis_server.client() as client:

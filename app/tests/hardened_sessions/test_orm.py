@@ -17,7 +17,7 @@ from pytest_django import Settings
 
 from hardened_sessions.format import keys
 from hardened_sessions.middleware import HardenedSessionMiddleware
-from tests.hardened_sessions.conftest import COOKIE, MakeSession
+from tests.hardened_sessions.conftest import COOKIE, FOUND, MakeSession
 
 
 @pytest.fixture(params=["db", "cached_db"])
@@ -74,7 +74,7 @@ def test_during_grace_a_row_by_django_is_found_too(
 ) -> None:
     settings.HARDENED_SESSIONS = {"KEYS": "read"}
     key = made(store, cat="Tom").session_key
-    settings.HARDENED_SESSIONS = {"KEYS": "hash", "GRACE": True}
+    settings.HARDENED_SESSIONS = FOUND
     (row,) = LOOKUPS[lookup](key)
     assert row.session_key == key
     assert LOOKUPS[lookup](key).delete()[0] == 1
@@ -201,7 +201,7 @@ def test_what_refers_to_a_session_follows_its_new_name(
     settings.HARDENED_SESSIONS = {"KEYS": "read"}
     key = made(store, cat="Tom").session_key
     visit_model.objects.create(session_id=key)
-    settings.HARDENED_SESSIONS = {"KEYS": "hash", "GRACE": True}
+    settings.HARDENED_SESSIONS = FOUND
     if renames == "rehash_sessions":
         call_command(renames, verbosity=0, stdout=StringIO())
     else:

@@ -78,7 +78,7 @@ ROTATE = {
 SIGN_OUT = {
     "db": (["DELETE"], []),
     "cached_db": (["DELETE"], ["DEL"]),
-    "cache": ([], ["GETDEL", "GETDEL", "WAITAOF"]),  # together, in one round trip
+    "cache": ([], ["GETDEL", "WAITAOF"]),  # together, in one round trip
     "file": ([], []),
     "signed_cookies": (["WITH"], []),
 }

@@ -25,6 +25,7 @@ from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,
+    FOUND,
     ON_SERVER,
     PACKAGES,
     Browser,
@@ -190,8 +191,9 @@ def test_a_serializer_of_the_projects_own_is_used_everywhere(
 
 @engines("db", "cached_db", "file")
 def test_what_another_serializer_wrote_is_no_session_and_no_server_error(
-    store: MakeSession, settings: Settings, engine: str
+    store: MakeSession, settings: Settings, engine: str, options: Callable[..., None]
 ) -> None:
+    options(**FOUND)
     settings.SESSION_SERIALIZER = f"{__name__}.Reversed"
     old = saved(import_module(f"{PACKAGES['stock']}.{engine}").SessionStore, n=1)
     settings.SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"

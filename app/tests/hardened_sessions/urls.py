@@ -1,5 +1,6 @@
 """The views of a small site: each does one thing with its session."""
 
+import random
 from contextlib import suppress
 
 from django.contrib.auth import get_user_model, login, logout, update_session_auth_hash
@@ -26,6 +27,14 @@ def write(request: HttpRequest) -> HttpResponse:
 def put(request: HttpRequest) -> HttpResponse:
     request.session[request.GET["key"]] = "1"
     return HttpResponse("put")
+
+
+def fill(request: HttpRequest) -> HttpResponse:
+    # Which no compression makes small.
+    request.session["basket"] = random.Random(0).randbytes(int(request.GET["bytes"])).hex()
+    if "now" in request.GET:
+        request.session.save()
+    return HttpResponse("filled")
 
 
 def names(request: HttpRequest) -> HttpResponse:
@@ -80,7 +89,7 @@ def new_password(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path(view.__name__, view)
     for view in (
-        *(ping, read, write, put, names, who, greeting, redirecting, failing, streaming),
+        *(ping, read, write, put, fill, names, who, greeting, redirecting, failing, streaming),
         *(sign_in, sign_out, new_password),
     )
 ]

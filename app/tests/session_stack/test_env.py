@@ -49,7 +49,10 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("SESSION_BACKEND", "redis", ", ".join(ENGINES)),
         ("SESSION_LAYER", "soft", "hardened, stock"),
         ("SESSION_KEYS", "hashed", "hash, read"),
-        ("SESSION_GRACE", "no", "true, false"),
+        ("SESSION_GRACE", "no", "auto, true, false"),
+        ("SESSION_GRACE_UNTIL", "2026-12-24T00:00", "a moment such as"),
+        ("SESSION_GRACE_UNTIL", "soon", "a moment such as"),
+        ("SESSION_MAX_BYTES", "4095", "a whole number from 4096 to 1048576"),
         ("SESSION_CONFLICTS", "last", "merge, strict"),
         ("SESSION_OLD_COOKIE_NAME", "session id", "a cookie's name"),
         ("SESSION_OLD_COOKIE_NAME", "sessionid=", "a cookie's name"),
@@ -209,7 +212,7 @@ def test_a_short_former_key_is_refused(tmp_path: Path) -> None:
 
 def test_the_layer_is_hardened_and_logs_nobody_out_who_came_with_stock() -> None:
     env = read(GOOD)
-    assert (env.session_layer, env.session_keys, env.session_grace) == ("hardened", "hash", True)
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("hardened", "hash", "auto")
     assert (env.session_conflicts, env.session_old_cookie_name) == ("merge", None)
     assert env.session_encryption_keys == ()
 
@@ -226,7 +229,7 @@ def test_what_the_layer_may_be_told_is_read() -> None:
             "SESSION_OLD_COOKIE_DOMAIN": "example.org",
         }
     )
-    assert (env.session_layer, env.session_keys, env.session_grace) == ("stock", "read", False)
+    assert (env.session_layer, env.session_keys, env.session_grace) == ("stock", "read", "false")
     assert (env.session_conflicts, env.session_old_cookie_name) == ("strict", "sessionid")
     assert env.session_old_cookie_domain == "example.org"
 

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     help = (
         "Rename the rows that are still stored under their key, a few pages at a time. "
         'Needs HARDENED_SESSIONS["KEYS"] = "hash" in every worker; once it is through, '
-        '"GRACE" may become False.'
+        '"GRACE_UNTIL" may become None.'
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
