@@ -87,7 +87,7 @@ def test_memory_processors_and_processes_are_limited(
         host = container["HostConfig"]
         assert 0 < host["Memory"] <= 512 * 2**20, name
         assert 0 < host["NanoCpus"] <= 10**9, name
-        assert 0 < host["PidsLimit"] <= 100, name
+        assert 0 < host["PidsLimit"] <= 500, name
 
 
 def test_logs_are_rotated(containers: dict[str, dict[str, Any]]) -> None:

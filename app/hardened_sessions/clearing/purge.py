@@ -13,13 +13,14 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, connections, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from hardened_sessions import bounds
 from hardened_sessions.clients.database import database
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import PurgePosition, RevokedCookie
-from hardened_sessions.storage import related
+from hardened_sessions.storage import files, related
 
 PAGES = 125  # the first step of rows: 1 MB
 PAGES_MOST = 1000  # any step
@@ -198,19 +199,16 @@ class FilePurge:
 
     def steps(self) -> Iterator[Progress]:
         """Look at some files a step; what could not be removed is raised at the end."""
-        from hardened_sessions.backends import file
-        from hardened_sessions.session import HardenedSession
-
         progress = Progress("file", 0, 0)
-        if not (file.folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
+        if not (files.folder().is_dir() or settings.SESSION_ENGINE.endswith(".file")):
             yield progress  # the engine that ran before left nothing
             return
-        if (former := options().old_cookie_name) and file.folder().is_dir():
-            file.take_over_all(former)
-        storage = file.FileStorage(HardenedSession().serializer())
+        if (former := options().old_cookie_name) and files.folder().is_dir():
+            files.take_over_all(former)
+        storage = files.FileStorage(import_string(settings.SESSION_SERIALIZER)())
         prefix = settings.SESSION_COOKIE_NAME
-        form = re.compile(re.escape(prefix) + file.FILE)
-        directory = os.open(file.folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        form = re.compile(re.escape(prefix) + files.FILE)
+        directory = os.open(files.folder(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # All names at once, as Django's engine has them: about 100 MB for a million.
             listed = os.listdir(directory)  # noqa: PTH208 - names alone, by the descriptor
@@ -230,17 +228,15 @@ class FilePurge:
 
     def sweep(self, storage: Any, directory: int, matches: list[re.Match[str]]) -> int:
         """Remove what is over of some files; return how many sessions went."""
-        from hardened_sessions.backends import file
-
         removed, sharing = 0, defaultdict[int, list[str]](list)
         for match in matches:
             if match["temporary"]:
                 self.tried(remove_orphan, directory, match[0])
             else:
-                sharing[file.lock_number(match["name"])].append(match["name"])
+                sharing[files.lock_number(match["name"])].append(match["name"])
         for names in sharing.values():
             try:
-                with file.failing_as_unavailable(), file.locked(names[0]):
+                with files.failing_as_unavailable(), files.locked(names[0]):
                     for name in names:
                         removed += self.tried(storage.remove_expired, directory, name)
             except SessionUnavailableError as error:
@@ -255,7 +251,7 @@ class FilePurge:
             pass  # somebody else was first
         except OSError as error:
             # Without the file's name, which may be a key.
-            self.failure = SessionUnavailableError("file", error.strerror or "failed")
+            self.failure = SessionUnavailableError(files.STORE, error.strerror or "failed")
         return False
 
 

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from accounts.fingerprint import of_hash
 from hardened_sessions.backends import signed_cookies
-from hardened_sessions.backends.cache import PREFIX
-from hardened_sessions.backends.file import folder
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.record import Stored, epoch
+from hardened_sessions.storage.files import folder
+from hardened_sessions.storage.redis_keys import PREFIX
 from hardened_sessions.stored_session import StoredSession
 from lab.layers import Command, Place, backend, stock
 from lab.layers.commands import IN_REDIS, ROW, SHELL

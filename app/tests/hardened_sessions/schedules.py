@@ -25,9 +25,9 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from hardened_sessions.backends.file import FileStorage
 from hardened_sessions.clients.database import Database
 from hardened_sessions.clients.redis import RedisClient
+from hardened_sessions.storage.files import FileStorage
 
 SECONDS = 20.0  # a client that takes longer is stuck
 

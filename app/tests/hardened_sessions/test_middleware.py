@@ -10,7 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from pytest_django import Settings
 
-from tests.hardened_sessions.conftest import COOKIE, Browser, MakeSession, engines, layers, saved
+from tests.hardened_sessions.conftest import (
+    COOKIE,
+    FOUND,
+    Browser,
+    MakeSession,
+    engines,
+    layers,
+    saved,
+)
 from tests.hardened_sessions.urls import read, write
 
 MIDDLEWARE = django_settings.MIDDLEWARE
@@ -87,7 +95,7 @@ def test_files_that_are_called_after_the_old_cookie_are_taken_over_and_cleared(
     expired.set_expiry(-10)
     expired.save()
     settings.SESSION_COOKIE_NAME, settings.SESSION_ENGINE = COOKIE, FILE_ENGINE
-    options(OLD_COOKIE_NAME="sessionid")
+    options(OLD_COOKIE_NAME="sessionid", **FOUND)
     browser = Browser()
     browser.client.cookies["sessionid"] = live
     settings.MIDDLEWARE = MIDDLEWARE

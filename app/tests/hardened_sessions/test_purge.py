@@ -25,11 +25,11 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hardened_sessions import bounds
-from hardened_sessions.backends.file import FileStorage, locked
 from hardened_sessions.clearing import purge
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
+from hardened_sessions.storage.files import FileStorage, locked
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,

@@ -21,8 +21,8 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from hardened_sessions.backends.file import FileStorage
 from hardened_sessions.clearing import purge
+from hardened_sessions.storage.files import FileStorage
 from session_stack.clearing import health
 from session_stack.clearing.run import LOCK_KEY
 from session_stack.clearing.schedule import next_run
@@ -194,7 +194,7 @@ def test_a_file_that_fails_fails_the_run_without_its_name(
 ) -> None:
     files(live=0, expired=2)
     monkeypatch.setattr(FileStorage, "remove_expired", refuse)
-    with pytest.raises(CommandError, match=r"^file: Permission denied$"):
+    with pytest.raises(CommandError, match=r"^folder: Permission denied$"):
         call_command("clear_expired", "once")
 
 
