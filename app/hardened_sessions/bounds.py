@@ -29,6 +29,15 @@ FILE_LOCK: Final = 0.5
 # requests that were under way; then it is unknown.
 ROTATED: Final = 10.0
 
+# A request that took longer than this asks the store once more before it sends a cookie again, or
+# the answer to a slow one would put a former key in the place of one given meanwhile.
+UNDER_WAY: Final = 0.25
+
+# No signed cookie counts longer after it was signed; nor do browsers keep it (RFC 6265bis, 5.5).
+COOKIE: Final = 400 * 24 * 3600.0
+# An ended one is remembered longer, for clocks that differ and requests that were under way.
+REVOKED: Final = COOKIE + 24 * 3600.0
+
 RETRY_AFTER: Final = 2
 RETRY_AFTER_ROTATED: Final = 1
 MERGE_ATTEMPTS: Final = 3

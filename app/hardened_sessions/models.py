@@ -14,7 +14,8 @@ class RevokedCookie(models.Model):
     rotated = models.BooleanField()
     successor = models.CharField(max_length=40, blank=True)
     at = models.DateTimeField()
-    # No cookie with this id can be good after that, so the row may go.
+    # No cookie with this id can be good after that, so the row may go. Former versions of the layer
+    # wrote an earlier moment, so the purge looks at `at` as well.
     expire_date = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 
-from hardened_sessions import events
+from hardened_sessions import bounds, events
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import codec
 from hardened_sessions.format.record import epoch
@@ -42,6 +42,7 @@ class HardenedSession(SessionBase):
         # The browser keeps the key that it has; the response gives it no new one.
         self.keeps_cookie = False
         self.rotated = False
+        self.began = time.monotonic()
 
     if TYPE_CHECKING:  # of SessionBase, whose stubs lack it
         _session: Data
@@ -61,6 +62,11 @@ class HardenedSession(SessionBase):
 
     def came_by(self, cookie_name: str) -> None:
         """Be told of a key that came by a cookie of another name."""
+
+    @property
+    def slow(self) -> bool:
+        """Return whether the request takes so long that another may well have changed the key."""
+        return time.monotonic() - self.began > bounds.UNDER_WAY
 
     async def acycle_key(self) -> None:
         """See `cycle_key`."""

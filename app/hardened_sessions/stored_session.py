@@ -192,6 +192,8 @@ class StoredSession(HardenedSession):
         """Compare and set; where another request was first, merge and try again."""
         stored = self.stored or self.must_find()
         if not self.needs_writing(stored, data):
+            if self.slow and not self.still_leads_here():
+                self.keeps_cookie = True
             return
 
         def attempt(loaded: Stored, wanted: Data) -> Stored | None:
@@ -227,6 +229,13 @@ class StoredSession(HardenedSession):
         former, dumps = self.storage.decode(stored), codec.serializer_of(self).dumps
         added = SIGN_IN_BYTES if who(data) != who(former) else 0
         return len(dumps(data)) <= len(dumps(former)) + added
+
+    def still_leads_here(self) -> bool:
+        """Return whether this request's key still opens a session, of which it changed nothing."""
+        try:
+            return self.find(fresh=True) is not None
+        except SessionRotatedError:
+            return False
 
     def must_find(self) -> Stored:
         """Return what is stored now; raise UpdateError where the session was ended."""

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import batched
 from typing import Any, Protocol
 
@@ -134,7 +135,11 @@ class RowPurge:
             "DELETE FROM hardened_sessions_change WHERE at < now() - %s * interval '1 second'",
             [bounds.FEED],
         )
-        self.delete(f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < now()", [])
+        self.delete(
+            f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < now() "
+            "AND at < now() - %s * interval '1 second'",
+            [bounds.REVOKED],
+        )
 
     def pages(self, table: str) -> int:
         """Return how many pages the table has."""
@@ -156,10 +161,12 @@ class RowPurge:
 
     def delete_all(self) -> int:
         """Delete in one statement, where rows have no place to go by."""
-        now = self.connection.ops.adapt_datetimefield_value(timezone.now())
+        adapt = self.connection.ops.adapt_datetimefield_value
+        now = adapt(timezone.now())
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < %s", [now]
+                f"DELETE FROM {self.quoted(RevokedCookie)} WHERE expire_date < %s AND at < %s",
+                [now, adapt(timezone.now() - timedelta(seconds=bounds.REVOKED))],
             )
             if related.referred_to():
                 expired = Session.objects.filter(expire_date__lt=timezone.now())

@@ -1,7 +1,10 @@
 """Signed cookies that no longer count: by their id, or by their user's epoch.
 
-Each is a row, read by primary key once in `bounds.CACHE` for each cookie; in between the change
-feed tells. Both are written by one statement on PostgreSQL.
+Each is a row. A process reads it by primary key once in `bounds.CACHE` for each cookie; in between
+the change feed tells. Row and feed are written by one statement on PostgreSQL.
+
+When the row was read is remembered here and not in the cookie, where it would be a time by whatever
+the clock said when the cookie was made.
 """
 
 import time
@@ -16,9 +19,47 @@ from hardened_sessions.models import RevokedCookie, SignOutEpoch
 from hardened_sessions.revocation.feed import feed
 
 Verdict = Literal["good", "rotated", "ended"]
+Key = tuple[str, str, int]
+Clocks = tuple[float, float]
 
-# Longer than any browser keeps a cookie (RFC 6265bis, 5.5).
-LONGEST_AGE = 400 * 24 * 3600.0
+
+class Known:
+    """When this process read the rows of some cookies and found them good."""
+
+    MOST = 10_000  # at most twice as many, some 8 MB
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing, as a new process does."""
+        self.young: dict[Key, Clocks] = {}
+        self.old: dict[Key, Clocks] = {}
+
+    def put(self, key: Key, at: Clocks) -> None:
+        """Remember a cookie, and forget the older half of what is too much."""
+        if len(self.young) >= self.MOST:
+            self.old, self.young = self.young, {}
+        self.young[key] = at
+
+    def lately(self, key: Key) -> bool:
+        """Return whether that was within `bounds.CACHE`.
+
+        By both clocks: one may have been set back or forth, the other stands still while the
+        machine sleeps.
+        """
+        at = self.young.get(key) or self.old.get(key)
+        return at is not None and all(
+            0 <= now - then <= bounds.CACHE for now, then in zip(clocks(), at, strict=True)
+        )
+
+
+known = Known()
+
+
+def clocks() -> Clocks:
+    """Return the time by the clock that is set, and by the one that only runs."""
+    return time.time(), time.monotonic()
 
 
 def source() -> Database:
@@ -54,7 +95,7 @@ def announcing(statement: str, name: str, version: str) -> tuple[str, list[Any]]
     )
 
 
-def revoke(sid: str, expires: float) -> str:
+def revoke(sid: str) -> str:
     """End a cookie; return the id that replaced it, if a rotation did, or ''."""
     statement, told = announcing(
         f"INSERT INTO {table(RevokedCookie)} (sid, rotated, successor, at, expire_date) "
@@ -63,13 +104,13 @@ def revoke(sid: str, expires: float) -> str:
         sid,
         "NULL::bigint",
     )
-    values = [sid, stamp(time.time()), stamp(horizon(expires)), *told]
+    values = [sid, *lifetime(), *told]
     successor: str = source().query(statement, values)[0][0]
     feed().hear(sid, None)
     return successor
 
 
-def replace(sid: str, successor: str, expires: float) -> bool:
+def replace(sid: str, successor: str) -> bool:
     """End a cookie in favour of another; return False where it had ended already."""
     statement, told = announcing(
         f"INSERT INTO {table(RevokedCookie)} (sid, rotated, successor, at, expire_date) "
@@ -77,13 +118,38 @@ def replace(sid: str, successor: str, expires: float) -> bool:
         sid,
         "NULL::bigint",
     )
-    values = [sid, successor, stamp(time.time()), stamp(horizon(expires)), *told]
+    values = [sid, successor, *lifetime(), *told]
     done = bool(source().query(statement, values))
     feed().hear(sid, None)
     return done
 
 
-def verdict(sid: str) -> Verdict:
+def verdict(sid: str, user_id: Any, user_epoch: int, *, fresh: bool = False) -> Verdict:
+    """Return whether a cookie counts: by the feed where its row was read lately, else by the row.
+
+    Args:
+        sid: the cookie's id.
+        user_id: whose it is; None for a visitor who has not signed in.
+        user_epoch: the user's epoch when the cookie was made.
+        fresh: ask the row in any case.
+    """
+    key, at = (sid, str(user_id), user_epoch), clocks()
+    if not fresh and known.lately(key) and feed().current() and counts(sid, user_id, user_epoch):
+        return "good"
+    said = row_verdict(sid)
+    if said == "good" and user_id is not None and epoch(user_id) > user_epoch:
+        said = "ended"
+    if said == "good":
+        known.put(key, at)
+    return said
+
+
+def remember(sid: str, user_id: Any, user_epoch: int) -> None:
+    """Take a new cookie for good: nobody has it yet."""
+    known.put((sid, str(user_id), user_epoch), clocks())
+
+
+def row_verdict(sid: str) -> Verdict:
     """Return what the cookie's row says."""
     found = source().query(
         f"SELECT rotated, at FROM {table(RevokedCookie)} WHERE sid = %s",
@@ -92,7 +158,9 @@ def verdict(sid: str) -> Verdict:
     if not found:
         return "good"
     rotated, at = found[0]
-    return "rotated" if rotated and time.time() - seconds_of(at) < bounds.ROTATED else "ended"
+    # Both ways: another host's clock may run ahead, and this one's may have been set back.
+    lately = abs(time.time() - seconds_of(at)) < bounds.ROTATED
+    return "rotated" if rotated and lately else "ended"
 
 
 def epoch(user_id: Any) -> int:
@@ -132,6 +200,6 @@ def stamp(seconds: float) -> Any:
     return source().connection.ops.adapt_datetimefield_value(moment(seconds))
 
 
-def horizon(expires: float) -> float:
-    """Return until when a row is kept: no cookie of that id can be good after it."""
-    return min(max(expires, time.time()) + bounds.CACHE, time.time() + LONGEST_AGE)
+def lifetime() -> list[Any]:
+    """Return parameters for when a row begins, and until when it is kept."""
+    return [stamp(time.time()), stamp(time.time() + bounds.REVOKED)]

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
+from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from django.test.utils import setup_databases, teardown_databases
@@ -24,6 +25,7 @@ from hardened_sessions import bounds, conf, orm
 from hardened_sessions.clients.database import database
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec
+from hardened_sessions.revocation.cookies import known
 from hardened_sessions.revocation.feed import feed
 from hardened_sessions.stored_session import StoredSession
 from tests.servers import Postgres, RedisServer
@@ -112,6 +114,7 @@ def forget() -> None:
     conf.forget()
     database("default").breaker.opened = None
     feed().forget()
+    known.forget()
     redis_client.cache_clear()
     file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
     if hasattr(file_store, "_storage_path"):
@@ -197,7 +200,8 @@ def _patient(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     A busy machine is not the matter there.
     """
     if request.node.get_closest_marker("alone") is None:
-        for bound in ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK"):
+        stores = ("DATABASE_STATEMENT", "REDIS_READ", "REDIS_CONNECT", "FILE_LOCK")
+        for bound in (*stores, "UNDER_WAY"):
             monkeypatch.setattr(bounds, bound, 10.0)
     redis_client.cache_clear()
     yield
@@ -219,6 +223,33 @@ def use_database(options: Callable[..., None]) -> Iterator[Callable[..., None]]:
         connections["elsewhere"].close()
         del connections["elsewhere"]
     connections.databases.pop("elsewhere", None)
+
+
+@pytest.fixture(scope="session")
+def migrated(
+    tmp_path_factory: pytest.TempPathFactory, tables: None, django_db_blocker: DjangoDbBlocker
+) -> Path:
+    """Return a SQLite database with the tables of sessions."""
+    file = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
+    configured = connections.configure_settings(
+        {"default": {}, "elsewhere": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}}
+    )
+    connections.databases["elsewhere"] = configured["elsewhere"]
+    with django_db_blocker.unblock():
+        call_command("migrate", database="elsewhere", verbosity=0)
+        connections["elsewhere"].close()
+    del connections["elsewhere"]
+    del connections.databases["elsewhere"]
+    return file
+
+
+@pytest.fixture
+def sqlite(migrated: Path, tmp_path: Path, use_database: Callable[..., None]) -> Path:
+    """Keep sessions in SQLite; users stay where they are."""
+    file = tmp_path / "sessions.sqlite3"
+    file.write_bytes(migrated.read_bytes())
+    use_database(ENGINE="django.db.backends.sqlite3", NAME=str(file), OPTIONS={"timeout": 0.1})
+    return file
 
 
 @pytest.fixture

@@ -24,8 +24,7 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from hardened_sessions import events
-from hardened_sessions.backends import signed_cookies
-from hardened_sessions.format import codec, django_cache, plain_pickle
+from hardened_sessions.format import codec, cookie, django_cache, plain_pickle
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.format.seal import seal
 from tests.hardened_sessions.conftest import COOKIE, ENGINES, FOUND, ON_SERVER, MakeSession, engines
@@ -261,7 +260,7 @@ def test_whatever_an_authentic_value_says_no_page_fails(
     waits = isinstance(kept, dict) and {codec.CIPHERTEXT, codec.POINTER} & kept.keys()
     most = 503 if waits else 499
     if engine == "signed_cookies":
-        visit(signing.dumps(kept, salt=signed_cookies.SALT), most)
+        visit(signing.dumps(kept, salt=cookie.SALT), most)
         return
     value = signing.dumps(kept, salt=codec.SALT, compress=len(body) % 2 == 0).encode()
     if engine == "cached_db":

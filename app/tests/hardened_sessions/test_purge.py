@@ -324,16 +324,17 @@ def test_what_the_feed_no_longer_needs_goes(store: MakeSession) -> None:
 
 @engines("db", "signed_cookies")
 def test_deny_records_go_when_no_cookie_of_theirs_can_be_good(store: MakeSession) -> None:
-    for sid, hours in (("a" * 40, -1), ("b" * 40, 1)):
+    # The last is by a former version of the layer, which kept rows until not all cookies had ended.
+    for sid, days, hours in (("a" * 40, 402, -1), ("b" * 40, 402, 1), ("c" * 40, 13, -1)):
         RevokedCookie.objects.create(
             sid=sid,
             rotated=False,
             successor="",
-            at=timezone.now(),
+            at=timezone.now() - timedelta(days=days),
             expire_date=timezone.now() + timedelta(hours=hours),
         )
     clear()
-    assert [row.sid for row in RevokedCookie.objects.all()] == ["b" * 40]
+    assert sorted(row.sid[0] for row in RevokedCookie.objects.all()) == ["b", "c"]
 
 
 # --- Files ----------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """On SQLite, which has no change feed: each load reads the row."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import Settings
 
 from hardened_sessions.format.keys import hashed
 from tests.hardened_sessions.calls import redis_commands, verbs
@@ -22,33 +21,6 @@ from tests.hardened_sessions.conftest import (
 from tests.servers import RedisServer
 
 ON_ROWS = engines("db", "cached_db")
-
-
-@pytest.fixture(scope="module")
-def migrated(
-    tmp_path_factory: pytest.TempPathFactory, tables: None, django_db_blocker: DjangoDbBlocker
-) -> Path:
-    """Return a SQLite database with the tables of sessions."""
-    file = tmp_path_factory.mktemp("sqlite") / "db.sqlite3"
-    configured = connections.configure_settings(
-        {"default": {}, "elsewhere": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}}
-    )
-    connections.databases["elsewhere"] = configured["elsewhere"]
-    with django_db_blocker.unblock():
-        call_command("migrate", database="elsewhere", verbosity=0)
-        connections["elsewhere"].close()
-    del connections["elsewhere"]
-    del connections.databases["elsewhere"]
-    return file
-
-
-@pytest.fixture
-def sqlite(migrated: Path, tmp_path: Path, use_database: Callable[..., None]) -> Path:
-    """Keep sessions in SQLite; users stay where they are."""
-    file = tmp_path / "sessions.sqlite3"
-    file.write_bytes(migrated.read_bytes())
-    use_database(ENGINE="django.db.backends.sqlite3", NAME=str(file), OPTIONS={"timeout": 0.1})
-    return file
 
 
 def test_sqlite_holds_sessions_of_every_engine(
