@@ -34,6 +34,7 @@ FACTS = (
     Fact("readable by the client", "Can whoever holds the cookie read the data?", False),
     Fact("revoked by signing out", "Is a copy of the cookie dead after signing out?", True),
     Fact("ends on the server", "Does set_expiry(seconds) hold on the server?", True),
+    Fact("replay", "Does an older copy of the cookie show older contents?", False),
     Fact("more than 4 KB", "Does it take more than 4 KB?", True),
     Fact("needs clearsessions", "Does it keep expired sessions until clearsessions runs?", False),
     Fact("several hosts", "Does an app on another host find the session?", True),

@@ -68,12 +68,24 @@ def test_an_expiry_in_seconds_holds_on_the_server(
     claim("ends on the server", "expiry_choice" not in thief.http.get("/values/").text)
 
 
+def test_an_older_copy_of_the_cookie(
+    site: Stack, new_visitor: Callable[[], Visitor], claim: Callable[[str, bool], None]
+) -> None:
+    visitor, thief = new_visitor(), new_visitor()
+    older, newer = token_urlsafe(), token_urlsafe()
+    put(visitor, "credit", older)
+    assert visitor.cookie
+    thief.cookie = visitor.cookie
+    put(visitor, "credit", newer)
+    page = thief.http.get("/values/").text
+    assert (older in page) is not (newer in page)
+    claim("replay", older in page)
+
+
 def test_more_than_4_kb(site: Stack, visitor: Visitor, claim: Callable[[str, bool], None]) -> None:
     values = [token_urlsafe(1400) for _ in range(3)]
     for number, value in enumerate(values):
-        page = visitor.http.get("/values/").text
-        form = {"action": "set", "key": f"blob-{number}", "value": f'"{value}"'}
-        assert visitor.post("/values/", page, **form).status_code == 200
+        put(visitor, f"blob-{number}", value)
     page = visitor.http.get("/values/").text
     claim("more than 4 KB", all(value in page for value in values))
 
@@ -117,3 +129,10 @@ def expire_in_two_seconds(visitor: Visitor) -> None:
     page = visitor.http.get("/expiry/").text
     answer = visitor.post("/expiry/", page, choice="seconds", seconds="2", date="")
     assert "Max-Age=2;" in answer.text
+
+
+def put(visitor: Visitor, key: str, value: str) -> None:
+    """Keep a text in the session, on the values page."""
+    page = visitor.http.get("/values/").text
+    form = {"action": "set", "key": key, "value": f'"{value}"'}
+    assert visitor.post("/values/", page, **form).status_code == 200
