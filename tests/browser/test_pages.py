@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import SESSION_COOKIE
 from playwright.sync_api import expect
@@ -112,6 +113,7 @@ def test_a_first_visit_is_light(visit: Callable[..., Visit]) -> None:
         assert 1000 < sum(sizes) <= FIRST_VISIT_BYTES, path
 
 
+@pytest.mark.lesson(6, 14)
 def test_the_browser_keeps_the_cookie_as_the_server_asked(
     visit: Callable[..., Visit], site: Stack
 ) -> None:

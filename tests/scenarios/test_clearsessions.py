@@ -57,6 +57,7 @@ def left(stack: Stack) -> tuple[int, int]:
     return rows, len(files)
 
 
+@pytest.mark.lesson(19)
 def test_expired_rows_and_files_go_though_another_engine_runs(
     cache_site: Stack, expired_and_live: None, visitor: Visitor
 ) -> None:
@@ -73,6 +74,7 @@ def test_expired_rows_and_files_go_though_another_engine_runs(
     assert visitor.visit() == 2
 
 
+@pytest.mark.lesson(45)
 def test_it_clears_at_start_and_is_healthy_by_its_last_success(
     cache_site: Stack, expired_and_live: None
 ) -> None:

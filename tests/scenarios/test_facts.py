@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from secrets import token_urlsafe
 
+import pytest
 from conftest import Visitor, eventually
 
 from stack import Stack
@@ -26,6 +27,7 @@ def stored(stack: Stack, engine: str) -> int:
     return rows + keys + len(files)
 
 
+@pytest.mark.lesson(2, 9, 42)
 def test_who_can_read_the_data(
     site: Stack, visitor: Visitor, claim: Callable[[str, bool], None]
 ) -> None:
@@ -82,6 +84,7 @@ def test_an_older_copy_of_the_cookie(
     claim("replay", older in page)
 
 
+@pytest.mark.lesson(6)
 def test_more_than_4_kb(site: Stack, visitor: Visitor, claim: Callable[[str, bool], None]) -> None:
     values = [token_urlsafe(1400) for _ in range(3)]
     for number, value in enumerate(values):

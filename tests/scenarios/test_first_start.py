@@ -67,6 +67,7 @@ def served_certificate(stack: Stack) -> dict[str, object]:
         return dict(tls.getpeercert() or {})
 
 
+@pytest.mark.lesson(43, 44)
 def test_a_clean_clone_becomes_healthy_with_each_engine(
     stack: Stack, engine: str, tmp_path: Path
 ) -> None:

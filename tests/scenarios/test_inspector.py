@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
+import pytest
 from conftest import Visitor
 
 from stack import Stack
@@ -98,6 +99,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.lesson(27, 28, 30, 39)
 def test_every_command_by_hand_runs_as_it_is_printed(site: Stack, visitor: Visitor) -> None:
     visitor.visit()
     commands = COMMAND.findall(visitor.http.get("/by-hand/").text)

@@ -40,6 +40,7 @@ EVENTS: dict[str, Callable[[Stack, str], None]] = {
 }
 
 
+@pytest.mark.lesson(3, 20, 25, 32)
 @pytest.mark.parametrize("event", EVENTS)
 def test_sessions_live_on_as_claimed(
     site: Stack,

@@ -18,7 +18,9 @@ from django.contrib.sessions.backends import db, file, signed_cookies
 from django.contrib.sessions.backends.cache import KEY_PREFIX
 from django.contrib.sessions.models import Session
 from django.core import signing
+from django_redis import get_redis_connection
 from django_redis.serializers.json import JSONSerializer
+from redis.exceptions import ResponseError
 
 from lab import facts
 from lab.lessons import middleware
@@ -38,6 +40,16 @@ def files() -> str:
 def redis() -> str:
     value = JSONSerializer({}).dumps({"cart": ["apple"]})
     return f"{KEY_PREFIX}KEY holds {value.decode()}"
+
+
+def keys() -> str:
+    if settings.SESSION_CACHE_ALIAS not in settings.CACHES:
+        return "no Redis runs with this engine: start --profile redis, and see By hand"
+    try:
+        get_redis_connection(settings.SESSION_CACHE_ALIAS).keys("nobody:*")
+    except ResponseError as error:
+        return str(error)
+    return "this Redis lets the app walk everybody’s keys"
 
 
 def encrypted() -> str:
@@ -133,6 +145,13 @@ MYTHS = (
         "The name begins with the cache’s prefix and Django’s own; the value is what the cache’s "
         "serializer makes, here JSON.",
         redis,
+    ),
+    Myth(
+        "keys",
+        "KEYS * is how one looks at sessions.",
+        "KEYS walks every key at once, and every other client waits meanwhile. SCAN walks in small "
+        "steps, and is the administrator’s: the app knows its sessions by their keys.",
+        keys,
     ),
     Myth(
         "encrypted",

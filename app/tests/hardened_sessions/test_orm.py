@@ -108,6 +108,7 @@ def test_a_name_opens_nothing_and_saves_nothing(store: MakeSession) -> None:
     assert store(session.session_key)["cat"] == "Tom"
 
 
+@pytest.mark.lesson(39)
 @pytest.mark.usefixtures("_encryption")
 def test_get_decoded_shows_the_visitors_own_data(store: MakeSession) -> None:
     session = made(store, cat="Tom", lives=9)

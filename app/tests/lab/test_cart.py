@@ -28,6 +28,7 @@ def test_money_is_decimal_and_kept_as_text(engine: str, visitor: Client, biscuit
     assert f'data-total="{Decimal("4.50") * 3}"' in page
 
 
+@pytest.mark.lesson(38)
 def test_adding_changing_removing_and_emptying(
     engine: str, visitor: Client, biscuits: Product
 ) -> None:

@@ -55,6 +55,7 @@ def test_each_choice_sets_the_cookie_that_it_speaks_of(
     assert ("ends <strong>when the browser closes" in page.lower()) is not bool(max_age)
 
 
+@pytest.mark.lesson(13)
 def test_browser_close_and_an_hour_is_an_hour_on_the_server(engine: str, visitor: Client) -> None:
     choose(visitor, "both", 3600)
     store = session_class(engine)(key_of(visitor))

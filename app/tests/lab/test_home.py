@@ -24,6 +24,7 @@ def visits(page: bytes) -> int:
     return int(match[1])
 
 
+@pytest.mark.lesson(1)
 def test_visits_are_counted_for_each_visitor(visitor: Client) -> None:
     assert [visits(visitor.get("/").content) for _ in range(3)] == [1, 2, 3]
     visitor.cookies.clear()
@@ -46,6 +47,7 @@ def test_the_cookie_is_described_and_not_given_away(visitor: Client) -> None:
     assert "A random key" in page
 
 
+@pytest.mark.lesson(2)
 def test_a_signed_cookie_is_shown_as_readable(visitor: Client, settings: Settings) -> None:
     backend = "signed_cookies"
     settings.ENV = replace(settings.ENV, session_backend=backend)

@@ -38,6 +38,7 @@ def test_without_a_session_there_is_nothing_to_show(engine: str, visitor: Client
         assert "data-place" not in page
 
 
+@pytest.mark.lesson(5)
 def test_the_stored_bytes_and_what_they_say(engine: str, visitor: Client) -> None:
     visitor.get("/")
     visitor.get("/")
@@ -54,6 +55,7 @@ def test_the_stored_bytes_and_what_they_say(engine: str, visitor: Client) -> Non
     assert f"{len('__Host-sessionid') + 1 + len(key_of(visitor))} of 4096 bytes" in page
 
 
+@pytest.mark.lesson(9)
 def test_the_key_is_nowhere_on_the_page(engine: str, visitor: Client) -> None:
     visitor.get("/")
     for path in ("/inspector/", "/", "/values/", "/cookies/", "/compare/", "/accounts/login/"):

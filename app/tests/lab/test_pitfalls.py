@@ -40,6 +40,7 @@ def test_a_missing_key() -> None:
     assert str(caught.value) == words("missing-key")
 
 
+@pytest.mark.lesson(6)
 @pytest.mark.django_db
 def test_a_session_that_does_not_fit_into_a_cookie_is_saved_without_a_word() -> None:
     store = signed_cookies.SessionStore()
@@ -49,6 +50,7 @@ def test_a_session_that_does_not_fit_into_a_cookie_is_saved_without_a_word() -> 
     assert len(store.session_key or "") > 4096
 
 
+@pytest.mark.lesson(4)
 @pytest.mark.django_db
 def test_a_forgotten_migration() -> None:
     with transaction.atomic():
@@ -60,6 +62,7 @@ def test_a_forgotten_migration() -> None:
         transaction.set_rollback(True)
 
 
+@pytest.mark.lesson(26)
 def test_a_folder_that_cannot_be_written(tmp_path: Path, use) -> None:
     use("file")
     store = file.SessionStore()

@@ -58,10 +58,12 @@ def test_calls_are_counted_where_the_session_caused_them(
     assert save > 0
 
 
+@pytest.mark.lesson(17)
 def test_a_visit_without_a_cookie_asks_no_store(engine: str, visitor: Client) -> None:
     assert cost(visitor, "/values/")[2:] == (0, 0)
 
 
+@pytest.mark.lesson(18)
 def test_the_page_says_what_its_own_request_did(engine: str, visitor: Client) -> None:
     page = text_of(visitor.get("/"))
     assert 'data-modified="yes"' in page

@@ -40,6 +40,7 @@ def test_json_of_every_kind_is_kept(engine: str, visitor: Client, text: str, val
     assert "mine" in contents(visitor)
 
 
+@pytest.mark.lesson(34)
 def test_a_value_is_read_and_deleted(engine: str, visitor: Client) -> None:
     post(visitor, "set", key="size", value='{"width": 3}')
     page = post(visitor, "read", key="size")
@@ -52,6 +53,7 @@ def test_a_value_is_read_and_deleted(engine: str, visitor: Client) -> None:
     assert "size" not in contents(visitor)
 
 
+@pytest.mark.lesson(34)
 def test_flush_ends_the_session(engine: str, visitor: Client) -> None:
     post(visitor, "set", key="mine", value="1")
     before = key_of(visitor)

@@ -1,9 +1,11 @@
 """Each statement of tutorials is disproved by code that runs."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
-from lab.lessons.myths import MYTHS
+from lab.lessons.myths import MYTHS, keys
 from tests.lab.visiting import stored, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.lesson(21, 42)]
@@ -11,6 +13,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.lesson(21, 42)]
 SAYS = {
     "files": "KEY holds ",
     "redis": 'django.contrib.sessions.cacheKEY holds {"cart": ["apple"]}',
+    "keys": "Redis",
     "encrypted": 'without any key: {"cart":["apple"]}',
     "truncated": "whole: it is the browser that drops it",
     "order": "authentication middleware requires session middleware",
@@ -33,6 +36,17 @@ def test_every_proof_says_what_the_statement_denies(engine: str, visitor: Client
         assert SAYS[myth.slug] in myth.proof()
         assert SAYS[myth.slug] in page
         assert myth.statement in page
+
+
+@pytest.mark.lesson(30)
+def test_keys_is_refused_where_redis_has_rights_as_here(use: Any, redis_server: Any) -> None:
+    use("cache")
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-keys")
+        try:
+            assert "no permissions to run the 'keys' command" in keys()
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+keys")
 
 
 def test_nothing_runs_until_somebody_asks(visitor: Client) -> None:

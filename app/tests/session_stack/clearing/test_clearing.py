@@ -227,6 +227,7 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
     return slept
 
 
+@pytest.mark.lesson(45)
 @pytest.mark.django_db(transaction=True)
 def test_the_schedule_clears_at_start_and_waits_for_the_next_time(sleeps: list[float]) -> None:
     rows(live=0, expired=1)
