@@ -287,17 +287,20 @@ def test_the_worst_that_was_met_stands_in_the_table(outcomes: tuple[str, ...], w
         (4.0, SERVED, [], "holds"),
         (4.0, SERVED, [9.0], "undone"),
         (4.0, LATER, [9.0], "refused"),
-        (7.0, LATER, [], "refused"),
+        (7.0, LATER, [], "holds"),
+        (7.0, LATER, [12.0], "undone"),
+        (7.0, None, [], "refused"),
     ],
 )
 def test_a_sign_out_that_was_asked_for_meanwhile_is_in_the_table(
-    asked: float, first: str, opened: list[float], word: str
+    asked: float, first: str | None, opened: list[float], word: str
 ) -> None:
     before = SignOut(1, asked=2.9, acknowledged=3.5)
-    meanwhile = SignOut(2, asked=asked, acknowledged=6.5, openings=opened)
+    done = asked + 2.5 if first else None
+    meanwhile = SignOut(2, asked=asked, acknowledged=done, openings=opened)
     answers = [
         *seen(LATER, SERVED, client=1, kind="sign-out", since=3.2),
-        *seen(first, SERVED, client=2, kind="sign-out", since=asked),
+        *seen(*([first, SERVED] if first else [LATER]), client=2, kind="sign-out", since=asked),
     ]
     lasting = meanwhile if asked < 6 else None
     ledger = Ledger(answers, [before, meanwhile], 0.0, 3.0, 6.0, 9.0, meanwhile=lasting)

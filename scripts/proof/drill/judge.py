@@ -150,9 +150,13 @@ def met(answer: Answer) -> str:
 def sign_out_of(ledger: Ledger) -> str:
     """Return what became of the sign-out that was asked for while the fault lasted.
 
-    Of a fault that ends by itself, those after it count: none before is sure to meet it.
+    Of a fault that ends by itself, those after it count: none before is sure to meet it. Whether
+    one of them comes before the app has found its store again depends on the moment, so there only
+    one that is never done counts as refused; how long that may take is the goal for recovery.
     """
     asked = [one for one in ledger.sign_outs if (one.asked or 0.0) >= ledger.lifted]
+    if ledger.meanwhile is None and all(one.acknowledged is not None for one in asked):
+        return "undone" if any(map(came_back, asked)) else "holds"
     if ledger.meanwhile is not None:
         asked = [ledger.meanwhile]
     clients = {one.client for one in asked}
