@@ -27,6 +27,7 @@ from redis.exceptions import (
 from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from hardened_sessions import bounds
@@ -66,7 +67,8 @@ class RedisClient:
         self.patient = Redis(
             connection_pool=pool(alias, {**arguments, "socket_timeout": bounds.REDIS_FSYNC + 0.5})
         )
-        self.breaker = Breaker(STORE, self.probe)
+        # Not by a method of this client, which would make another such circle.
+        self.breaker = Breaker(STORE, self.redis.ping)
 
     def call(self, *command: Any) -> Any:
         """Send one command.
@@ -162,10 +164,6 @@ class RedisClient:
             self.breaker.trip(error)
         return SessionUnavailableError(STORE, type(error).__name__)
 
-    def probe(self) -> None:
-        """Ask for an answer, in the breaker's own thread."""
-        self.redis.ping()
-
 
 def connection_arguments(alias: str) -> dict[str, Any]:
     """Return what the cache alias says of its connection, for either Redis cache backend."""
@@ -178,6 +176,9 @@ def connection_arguments(alias: str) -> dict[str, Any]:
     arguments.update(
         {name: value for name, value in given.items() if name.startswith("ssl_")},
         retry=Retry(NoBackoff(), 0),
+        # redis-py's listener for them refers to the connection in a circle, which stays open until
+        # the garbage collector comes by; and it costs each connection a command.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return arguments
 

@@ -1,5 +1,6 @@
 """One connection a thread: what a command costs, and what it must not miss."""
 
+import gc
 import socket
 import struct
 import time
@@ -50,3 +51,19 @@ def test_a_connection_that_redis_ended_meanwhile_costs_no_answer(redis_server: R
         client.client_kill_filter(_id=number)
     time.sleep(FRESH)
     assert redis_client().call("CLIENT", "ID") != number
+
+
+def test_a_client_that_is_dropped_leaves_no_connection_to_the_garbage_collector() -> None:
+    client = redis_client()
+    client.redis.ping()
+    client.patient.ping()
+    pools = [client.pool, client.patient.connection_pool]
+    sockets = [pool.get_connection()._sock for pool in pools] + [client.connection()._sock]
+    assert all(sock.fileno() > 0 for sock in sockets)
+    gc.disable()
+    try:
+        del client, pools
+        redis_client.cache_clear()
+        assert [sock.fileno() for sock in sockets] == [-1] * 3
+    finally:
+        gc.enable()
