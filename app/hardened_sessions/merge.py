@@ -1,11 +1,16 @@
 """Two requests changed one session: put both changes into it, key by key."""
 
+import time
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
-# Who the session belongs to and how long it lasts: one unit, never mixed from two requests.
-IDENTITY = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, "_session_expiry")
+from hardened_sessions.format.record import epoch
+
+# Who the session belongs to: one unit, never mixed from two requests.
+IDENTITY = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
+EXPIRY = "_session_expiry"
 
 _ABSENT = object()
 
@@ -13,7 +18,7 @@ Data = dict[str, Any]
 
 
 class IdentityChangedError(Exception):
-    """The stored session has become another's, or lasts otherwise, than the one that was loaded."""
+    """The stored session has become another's than the one that was loaded."""
 
 
 def identity(data: Data) -> list[Any]:
@@ -62,6 +67,9 @@ def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tupl
         if same(value, loaded):
             continue
         stored = theirs.get(name, _ABSENT)
+        if name == EXPIRY and not (same(stored, loaded) or identity(mine) != identity(base)):
+            merged[name] = expiry_of_both(base.get(name), mine.get(name), theirs.get(name))
+            continue
         agreed = same(stored, value) and (not strict or name in IDENTITY)
         if not (same(stored, loaded) or agreed):
             conflicts.append(name)
@@ -70,3 +78,21 @@ def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tupl
         else:
             merged[name] = value
     return merged, conflicts
+
+
+def expiry_of_both(base: Any, mine: Any, theirs: Any) -> Any:
+    """Return the expiry where two requests changed it: the sooner, or the later of two that slid.
+
+    A sliding one is a moment that each request sets anew, no sooner than the one loaded.
+    """
+    slid = isinstance(mine, str) and isinstance(theirs, str)
+    if slid and isinstance(base, str):
+        slid = min(epoch(mine), epoch(theirs)) >= epoch(base)
+    return (max if slid else min)(mine, theirs, key=ends)
+
+
+def ends(expiry: Any) -> float:
+    """Return when a session with this expiry ends that is saved now."""
+    if isinstance(expiry, str):
+        return epoch(expiry)
+    return time.time() + (expiry or settings.SESSION_COOKIE_AGE)

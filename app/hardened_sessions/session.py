@@ -5,9 +5,10 @@ unavailable store raises `SessionUnavailableError`, which is remembered: no late
 request asks again, and the middleware answers 503 whatever the view made of it.
 """
 
+import math
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
@@ -21,6 +22,11 @@ from hardened_sessions.format import codec
 from hardened_sessions.format.record import epoch
 
 Data = dict[str, Any]
+
+# What is set beyond is moved to these: every store, date and header takes them, also where a row's
+# column runs ahead.
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(7000, 1, 1, tzinfo=UTC)
+SHORTEST, LONGEST = -(10**9), 10**11  # seconds
 
 
 class HardenedSession(SessionBase):
@@ -82,21 +88,43 @@ class HardenedSession(SessionBase):
         """Return when a session with this data, saved now, ends: seconds since 1970."""
         expiry = data.get("_session_expiry")
         if isinstance(expiry, str):
-            return epoch(expiry)  # its age would be a rounded one
-        return time.time() + self.get_expiry_age(expiry=expiry)
+            at = epoch(expiry)  # its age would be a rounded one
+        else:
+            at = time.time() + within(self.get_expiry_age(expiry=expiry), SHORTEST, LONGEST)
+        return within(at, EARLIEST.timestamp(), LATEST.timestamp())
 
     def set_expiry(self, value: Any) -> None:
         """Set when the session ends, on the server as in the browser.
 
         Raises:
-            ValueError: for a naive datetime under USE_TZ, whose meaning would be a guess.
+            ValueError: for a naive datetime under USE_TZ, whose meaning would be a guess, and for
+                what is neither a moment nor a number.
         """
-        if isinstance(value, datetime) and settings.USE_TZ and timezone.is_naive(value):
-            raise ValueError("set_expiry() got a naive datetime; give it a time zone")
-        super().set_expiry(value)
+        super().set_expiry(keepable(value, "set_expiry"))
 
     async def aset_expiry(self, value: Any) -> None:
         """See `set_expiry`."""
-        if isinstance(value, datetime) and settings.USE_TZ and timezone.is_naive(value):
-            raise ValueError("aset_expiry() got a naive datetime; give it a time zone")
-        await super().aset_expiry(value)
+        await super().aset_expiry(keepable(value, "aset_expiry"))
+
+
+def within[T: (int | float, datetime, timedelta)](value: T, least: T, most: T) -> T:
+    """Return the value, or the bound that it lies beyond."""
+    return min(max(value, least), most)
+
+
+def keepable(value: Any, method: str) -> Any:
+    """Return an expiry as every store can keep it; raise ValueError for what says no time."""
+    if isinstance(value, str):  # as the session has a moment
+        value = datetime.fromisoformat(value)
+    if isinstance(value, timedelta):
+        return within(value, timedelta(seconds=SHORTEST), timedelta(seconds=LONGEST))
+    if isinstance(value, datetime):
+        if timezone.is_aware(value):
+            value = within(value, EARLIEST, LATEST)
+            return value if settings.USE_TZ else timezone.make_naive(value)
+        if settings.USE_TZ:
+            raise ValueError(f"{method}() got a naive datetime; give it a time zone")
+        return within(value, EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{method}() got {value}, which is no number of seconds")
+    return value if value is None else within(value, SHORTEST, LONGEST)

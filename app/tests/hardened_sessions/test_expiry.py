@@ -134,6 +134,85 @@ def test_seconds_run_anew_from_each_save_and_a_moment_stays(store: MakeSession) 
     assert fixed.get_expiry_age() < 100
 
 
+# --- Extremes, and what two requests set -------------------------------------------------------
+
+UNTIL_NOON = timezone.get_fixed_timezone(-12 * 60)
+ENDLESS = (
+    *(10**10, 10**18, 10**400, timedelta.max, timedelta(days=400 * 366)),
+    *(datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UNTIL_NOON)),
+    *(datetime(2200, 1, 1, tzinfo=UTC), "2200-01-01T00:00:00+00:00"),
+)
+OVER = (
+    *(-10, -(10**12), -(10**400), timedelta.min, timedelta(seconds=-10)),
+    *(datetime.min.replace(tzinfo=UTC), datetime(1960, 1, 1, tzinfo=UTC)),
+)
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_an_expiry_however_far_away_is_kept(
+    store: MakeSession, settings: Settings, use_tz: bool
+) -> None:
+    settings.USE_TZ = use_tz
+    naive = () if use_tz else (datetime.max, datetime.min)
+    for expiry in (*ENDLESS, *naive[:1]):
+        session = store(made(store, expiry).session_key)
+        session["m"] = 1
+        session.save()
+        assert found(store, session), expiry
+        assert session.get_expiry_age() > 10**9, expiry
+        assert session.get_expiry_date().year >= 2199, expiry
+    for expiry in (*OVER, *naive[1:]):
+        assert not found(store, made(store, expiry)), expiry
+
+
+@pytest.mark.parametrize("every_request", [True, False])
+def test_a_page_that_sets_an_extreme_expiry_is_answered(
+    engine: str, store: MakeSession, settings: Settings, every_request: bool
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = every_request
+    client = Client()
+    for seconds, value in ((10**18, b"1"), (-(10**18), b"0")):
+        client.get("/write", secure=True)
+        assert client.get(f"/expiring?seconds={seconds}", secure=True).status_code == 200
+        assert client.get("/read", secure=True).content == value
+
+
+@pytest.mark.parametrize("expiry", [float("inf"), float("nan"), "60", "tomorrow"])
+def test_what_says_no_time_is_refused_where_it_is_set(store: MakeSession, expiry: Any) -> None:
+    session: Any = store()
+    for set_expiry in (session.set_expiry, async_to_sync(session.aset_expiry)):
+        with pytest.raises(ValueError, match=r"no number of seconds|Invalid isoformat"):
+            set_expiry(expiry)
+
+
+@engines(*ON_SERVER)
+@pytest.mark.parametrize("first", ["one", "other"])
+@pytest.mark.parametrize(
+    ("base", "one", "other", "stays"),
+    [
+        (None, timedelta(minutes=30), timedelta(minutes=31), "other"),
+        (timedelta(minutes=20), timedelta(minutes=30), timedelta(minutes=31), "other"),
+        (timedelta(minutes=20), timedelta(minutes=1), timedelta(minutes=30), "one"),
+        (None, 60, 1800, "one"),
+        (None, 60, timedelta(minutes=30), "one"),
+        (60, None, 1800, "other"),
+    ],
+)
+def test_of_two_that_slid_the_later_stays_and_else_the_sooner(
+    store: MakeSession, base: Any, one: Any, other: Any, stays: str, first: str
+) -> None:
+    key = made(store, base).session_key
+    sessions = {"one": store(key), "other": store(key)}
+    for name, expiry in (("one", one), ("other", other)):
+        sessions[name].set_expiry(expiry)
+        sessions[name][name] = 1
+    wanted = sessions[stays].get("_session_expiry")
+    for name in sorted(sessions, key=lambda name: name != first):
+        sessions[name].save()
+    merged = store(key)
+    assert (merged.get("_session_expiry"), merged["one"], merged["other"]) == (wanted, 1, 1)
+
+
 # --- Naive moments --------------------------------------------------------------------------------
 
 

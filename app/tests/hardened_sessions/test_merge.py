@@ -129,7 +129,7 @@ def test_an_identity_is_taken_whole_or_the_save_refused(
 
 
 def test_every_key_of_djangos_auth_is_part_of_the_identity() -> None:
-    assert {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, "_session_expiry"} == set(IDENTITY)
+    assert {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY} == set(IDENTITY)
 
 
 # --- Two sessions ---------------------------------------------------------------------------------
@@ -313,7 +313,6 @@ CHANGES: list[dict[str, Any]] = [
     {SESSION_KEY: "8"},
     {HASH_SESSION_KEY: "another"},
     {BACKEND_SESSION_KEY: "another"},
-    {"_session_expiry": 60},
 ]
 
 
