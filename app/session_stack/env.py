@@ -29,6 +29,8 @@ SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for
 PASSWORD_MIN_LENGTH: Final = 16  # characters
 ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
 COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
+# What other cookies of the site are called, in lower case: one of that name would be two in one.
+TAKEN_NAMES = {"__host-csrftoken", "__host-http-csrftoken", "__host-device", "__host-witness"}
 SIGN_IN_PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,199}")
 SIGN_IN_PATHS: Final = "/accounts/login/ /accounts/password/ /admin/login/ /admin/password_change/"
 MAX_BYTES_MOST: Final = 2**20  # a session is read and written whole, on many requests
@@ -240,6 +242,8 @@ def cookie_name(text: str) -> str:
 
 def host_cookie_name(text: str) -> str:
     """Parse a name that browsers let this host alone set (RFC 6265bis, 4.1.3)."""
+    if text.casefold() in TAKEN_NAMES:
+        raise VariableError(f"is {text!r}; it may be a name that no other cookie of this site has")
     if not COOKIE_NAME.fullmatch(text) or not text.startswith("__Host-") or len(text) < 8:
         raise VariableError(
             f"is {text!r}; it may be a cookie's name that begins with __Host- or __Host-Http-"

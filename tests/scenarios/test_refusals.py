@@ -26,6 +26,7 @@ def up_fails(stack: Stack, engine: str, **settings: str) -> str:
         ("SESSION_GRACE", "no", "it may be auto, true, false"),
         ("SESSION_CONFLICTS", "last", "it may be merge, strict"),
         ("SESSION_OLD_COOKIE_NAME", "session id", "it may be a cookie's name"),
+        ("SESSION_COOKIE_NAME", "__Host-csrftoken", "it may be a name that no other cookie"),
         ("HSTS_PRELOAD", "perhaps", "it may be true, false"),
         ("SESSION_COOKIE_AGE_SECONDS", "long", "it may be a whole number from 60 to 34560000"),
         ("SIGN_INS_PER_MINUTE", "many", "it may be a whole number from 1 to 6000"),

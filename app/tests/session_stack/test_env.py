@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
-from session_stack.env import read
+from lab import witness
+from session_stack.env import TAKEN_NAMES, read
 from session_stack.layers import engines
+from session_stack.sign_in import device
 
 ENGINES = engines("hardened")
 
@@ -59,6 +62,9 @@ def test_the_origin_names_the_port_only_where_it_is_not_the_default(port: str, o
         ("SESSION_OLD_COOKIE_DOMAIN", ".example.org", "one host name"),
         ("SESSION_COOKIE_NAME", "sessionid", "begins with __Host-"),
         ("SESSION_COOKIE_NAME", "__Host-", "begins with __Host-"),
+        ("SESSION_COOKIE_NAME", "__Host-csrftoken", "no other cookie of this site"),
+        ("SESSION_COOKIE_NAME", "__Host-Http-CSRFToken", "no other cookie of this site"),
+        ("SESSION_COOKIE_NAME", "__Host-device", "no other cookie of this site"),
         ("SESSION_COOKIE_NAME", "__Host-a b", "begins with __Host-"),
         ("SESSION_COOKIE_NAME", "\u2000__Host-a", "begins with __Host-"),
         ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "yes", "true, false"),
@@ -264,3 +270,8 @@ def test_a_bad_encryption_key_is_named_and_never_shown(tmp_path: Path, line: str
 def test_an_encryption_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     said = refusal({**GOOD, "SESSION_ENCRYPTION_KEY_FILE": str(tmp_path / "keys")})
     assert "can't be read: No such file" in said
+
+
+def test_the_session_takes_no_name_that_another_cookie_has() -> None:
+    names = {settings.CSRF_COOKIE_NAME, device.COOKIE, witness.COOKIE}
+    assert {name.casefold() for name in names} < TAKEN_NAMES
