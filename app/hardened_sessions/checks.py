@@ -15,8 +15,7 @@ from redis.exceptions import RedisError
 
 from hardened_sessions.conf import Options, options
 from hardened_sessions.format import encryption
-
-PACKAGE = "hardened_sessions.backends."
+from hardened_sessions.session import HardenedSession
 
 PSYCOPG_MIN_SIZE = 4  # psycopg_pool's default, which is also its default max_size
 
@@ -24,9 +23,9 @@ LONGEST_WAIT = 1.0  # seconds a request may wait for the general cache's Redis
 
 
 def engine() -> str | None:
-    """Return the layer's engine in use, by its last word, or None."""
-    name = settings.SESSION_ENGINE
-    return name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else None
+    """Return the layer's engine in use, by its word, or None; a project's subclass is one too."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    return store.store if issubclass(store, HardenedSession) else None
 
 
 def session_class() -> Any:

@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS, router
 
 Keys = Literal["read", "hash"]
 Conflicts = Literal["merge", "strict"]
@@ -44,7 +46,8 @@ class Options:
     max_bytes: int = 65_536
     # Two requests changed one key: `merge` keeps the later one's value, `strict` answers it 409.
     conflicts: Conflicts = "merge"
-    # The alias in DATABASES that sessions are kept in.
+    # The alias in DATABASES that sessions are kept in. Where it is not given, DATABASE_ROUTERS say
+    # once in each process where Django's model is written.
     database: str = "default"
     # A cookie of this name is taken where the new one is absent, and replaced at once.
     old_cookie_name: str | None = None
@@ -96,7 +99,15 @@ def options() -> Options:
         known[name]: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
     }
+    values.setdefault("database", routed())
     return Options(**values)
+
+
+def routed() -> str:
+    """Return where DATABASE_ROUTERS have Django's session model written."""
+    if not apps.models_ready or not apps.is_installed("django.contrib.sessions"):
+        return DEFAULT_DB_ALIAS
+    return str(router.db_for_write(apps.get_model("sessions", "Session")))
 
 
 def until(given: Any) -> Until:
@@ -134,7 +145,7 @@ def finds_keys() -> bool:
 
 def forget(*, setting: str = "HARDENED_SESSIONS", **kwargs: Any) -> None:
     """Read the settings anew after a test changed them."""
-    if setting == "HARDENED_SESSIONS":
+    if setting in ("HARDENED_SESSIONS", "DATABASE_ROUTERS"):
         options.cache_clear()
         grace_ends.cache_clear()
 

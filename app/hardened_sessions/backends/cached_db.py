@@ -8,15 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-from django.core.cache import caches
-
 from hardened_sessions import bounds
 from hardened_sessions.backends import db
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.conf import finds_keys
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
-from hardened_sessions.format import keys
+from hardened_sessions.format import keys, redis_names
 from hardened_sessions.format.codec import Serializer, serializer_of
 from hardened_sessions.format.record import Draft, Stored
 from hardened_sessions.revocation.feed import feed
@@ -126,7 +123,7 @@ def django_keys(name: str) -> list[str]:
     """Return where Django's own engine would keep a copy, for a name that is a key."""
     if not keys.is_key(name) or not finds_keys():
         return []
-    return [str(caches[settings.SESSION_CACHE_ALIAS].make_key(DJANGO_PREFIX + name))]
+    return [redis_names.made(DJANGO_PREFIX + name)]
 
 
 class SessionStore(db.SessionStore):

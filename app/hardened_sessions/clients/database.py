@@ -30,6 +30,7 @@ class Database:
         self.breaker = Breaker(STORE, self.probe)
         self._settings: object = None
         self._is_postgres = False
+        self._has_schemas = False
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -43,8 +44,16 @@ class Database:
         settings = connections.databases[self.alias]
         if settings is not self._settings:
             self._is_postgres = self.connection.vendor == "postgresql"
+            self._has_schemas = hasattr(self.connection, "schema_name")
             self._settings = settings
         return self._is_postgres
+
+    @property
+    def schema(self) -> str:
+        """Return the schema that a tenants' backend has chosen; '' with any other backend."""
+        if not self.is_postgres or not self._has_schemas:
+            return ""
+        return getattr(self.connection, "schema_name", None) or ""
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement that returns rows.

@@ -169,7 +169,7 @@ def connection_arguments(alias: str) -> dict[str, Any]:
     """Return what the cache alias says of its connection, for either Redis cache backend."""
     given: dict[str, Any] = settings.CACHES[alias].get("OPTIONS", {})
     arguments = dict(given.get("CONNECTION_POOL_KWARGS", {}))
-    for name in ("username", "password", "db"):
+    for name in ("username", "password", "db", "credential_provider"):
         value = given.get(name, given.get(name.upper()))
         if value is not None:
             arguments[name] = value

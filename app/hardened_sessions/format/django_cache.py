@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import caches
 
-from hardened_sessions.format import codec, plain_pickle
+from hardened_sessions.format import codec, plain_pickle, redis_names
 from hardened_sessions.format.readable import UnreadableError, unpacked
 
 PREFIX = "django.contrib.sessions.cache"
@@ -27,7 +27,7 @@ DROPPED = {"_messages"}
 
 def redis_key(key: str) -> str:
     """Return where Django's own engine keeps the session with this key."""
-    return str(caches[settings.SESSION_CACHE_ALIAS].make_key(PREFIX + key))
+    return redis_names.made(PREFIX + key)
 
 
 def loads(value: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.db import migrations, models
+from django.db import migrations, models, router
 
 FEED = """
 CREATE TABLE hardened_sessions_change (
@@ -48,10 +48,13 @@ DROP TABLE hardened_sessions_change;
 
 
 def on_postgres(sql: str) -> Callable[[Any, Any], None]:
-    """Return an operation's function that runs SQL on PostgreSQL and nothing elsewhere."""
+    """Return an operation's function that runs SQL on PostgreSQL, where sessions are."""
 
     def run(apps: Any, schema_editor: Any) -> None:
-        if schema_editor.connection.vendor == "postgresql":
+        here = router.allow_migrate(
+            schema_editor.connection.alias, "sessions", model_name="session"
+        )
+        if schema_editor.connection.vendor == "postgresql" and here:
             schema_editor.execute(sql)
 
     return run

@@ -17,6 +17,7 @@ from hardened_sessions import bounds
 from hardened_sessions.clients.database import Database, database
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.format import redis_names
 
 # One snapshot for all: how old it is, the cursor to go on from, and what is new. A transaction that
 # keeps its first snapshot may have taken it when it began.
@@ -120,14 +121,15 @@ _feeds: list[Feed] = []
 
 
 @cache
-def feed_of(alias: str) -> Feed:
-    """Return the one feed of this process for a database."""
+def feed_of(alias: str, tenant: str) -> Feed:
+    """Return the one feed of this process for a database, and for a tenant's schema there."""
     return Feed(database(alias))
 
 
 def feed() -> Feed:
     """Return the feed of the sessions' database."""
-    return feed_of(options().database)
+    source = database(options().database)
+    return feed_of(source.alias, source.schema or redis_names.namespace())
 
 
 def _forget_after_fork() -> None:

@@ -17,11 +17,11 @@ from hardened_sessions.format import keys
 from hardened_sessions.format.codec import Serializer, read_row
 from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import Stored
+from hardened_sessions.format.redis_names import redis_name
 from hardened_sessions.format.seal import seal, unseal
 from hardened_sessions.revocation.feed import feed
 from hardened_sessions.storage.rows import COMMITTED, HORIZON
 
-PREFIX = "session:"
 LEASED = b"lease|"
 
 LEASE, FILL, REFRESH = Script("lease"), Script("fill"), Script("refresh")
@@ -45,7 +45,7 @@ class Lease:
             self.held = bool(
                 redis_client().script(
                     LEASE,
-                    [PREFIX + name],
+                    [redis_name(name)],
                     instead_of or b"",
                     self.token,
                     int(bounds.LEASE * 1000),
@@ -59,7 +59,7 @@ class Lease:
         if not self.held:
             return
         with suppress(*Failures):  # the lease ends by itself
-            redis_client().script(FILL, [PREFIX + self.name], self.token, value, milliseconds)
+            redis_client().script(FILL, [redis_name(self.name)], self.token, value, milliseconds)
 
 
 class Copies:
@@ -74,7 +74,7 @@ class Copies:
         Raises:
             SessionUnavailableError: when Redis gave no answer.
         """
-        value: bytes | None = redis_client().call("GET", PREFIX + name)
+        value: bytes | None = redis_client().call("GET", redis_name(name))
         if not value or value.startswith(LEASED):
             return None, value
         return or_no_session(STORE, name, self.read, value), value
@@ -116,14 +116,14 @@ class Copies:
         if milliseconds <= 0:
             return
         with suppress(*Failures):  # the first reader copies it
-            redis_client().call("SET", PREFIX + stored.name, value, "NX", "PX", milliseconds)
+            redis_client().call("SET", redis_name(stored.name), value, "NX", "PX", milliseconds)
 
     def refresh(self, stored: Stored, generation: int) -> bool:
         """Replace the copy of a row that was saved; return whether Redis has done it."""
         value, milliseconds = self.sealed(stored, generation)
         try:
             redis_client().script(
-                REFRESH, [PREFIX + stored.name], value, stored.version, max(1, milliseconds)
+                REFRESH, [redis_name(stored.name)], value, stored.version, max(1, milliseconds)
             )
         except SessionUnavailableError:
             return False
@@ -132,7 +132,7 @@ class Copies:
     def remove(self, names: tuple[str, ...], others: list[str]) -> bool:
         """Remove copies, leases and other keys; return whether Redis has done it."""
         try:
-            redis_client().call("DEL", *[PREFIX + name for name in names], *others)
+            redis_client().call("DEL", *map(redis_name, names), *others)
         except SessionUnavailableError:
             return False
         return True

@@ -9,9 +9,8 @@ from hardened_sessions.format import codec, django_cache, keys
 from hardened_sessions.format.codec import Serializer
 from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import Draft, Stored
+from hardened_sessions.format.redis_names import redis_name
 from hardened_sessions.format.seal import etag, seal, unseal
-
-PREFIX = "session:"
 
 REPLACE, ROTATE = Script("replace"), Script("rotate")
 
@@ -26,7 +25,7 @@ class RedisStorage:
 
     def redis_key(self, name: str) -> str:
         """Return the Redis key for a name: of this layer, or of Django's engine for a plain key."""
-        return django_cache.redis_key(name) if keys.is_key(name) else PREFIX + name
+        return django_cache.redis_key(name) if keys.is_key(name) else redis_name(name)
 
     def encoded(self, name: str, draft: Draft) -> bytes:
         """Return the value for a draft."""
@@ -99,7 +98,7 @@ class RedisStorage:
         answer = self.written(
             lambda: redis_client().script(
                 ROTATE,
-                [self.redis_key(stored.name), PREFIX + former, self.redis_key(name)],
+                [self.redis_key(stored.name), redis_name(former), self.redis_key(name)],
                 self.beginning(stored),
                 self.encoded(former, pointer),
                 milliseconds(pointer),

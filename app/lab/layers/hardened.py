@@ -17,8 +17,8 @@ from hardened_sessions.backends import signed_cookies
 from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.record import Stored, epoch
+from hardened_sessions.format.redis_names import redis_name
 from hardened_sessions.storage.files import folder
-from hardened_sessions.storage.redis_keys import PREFIX
 from hardened_sessions.stored_session import StoredSession
 from lab.layers import Command, Place, backend, stock
 from lab.layers.commands import IN_REDIS, ROW, SHELL
@@ -107,7 +107,7 @@ def row(backend: str, stored: Stored) -> Place:
 def redis_key(backend: str, stored: Stored) -> list[Place]:
     """Return the key in Redis: the session, or a copy of its row."""
     decides = session_class(backend).stores[0] == "redis"  # type: ignore[attr-defined]
-    name = PREFIX + stored.name
+    name = redis_name(stored.name)
     value, milliseconds = redis_client().call("GET", name), redis_client().call("PTTL", name)
     if value is None or milliseconds < 0:
         return []
