@@ -2,8 +2,8 @@
 
 POINTS = {
     1: "a visit counter",
-    2: "signed_cookies",
-    3: "db",
+    2: "the engine signed_cookies",
+    3: "the engine db",
     4: "the migration makes the table",
     5: "where the data lives",
     6: "how large a cookie may be",
@@ -32,7 +32,7 @@ POINTS = {
     29: "django-redis in CACHES",
     30: "the keys in Redis",
     31: "Memcached",
-    32: "cached_db",
+    32: "the engine cached_db",
     33: "which engine to choose",
     34: "set, get, delete, flush",
     35: "the table of settings and defaults",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-# Whose chart stands beside the report, and in the README.
+# Whose chart stands beside the report, and in MEASURED.md.
 SHOWN = "cached_db"
 
 

@@ -38,7 +38,7 @@ def render(folder: Path) -> Path:
 
 
 def summary(result: dict[str, Any]) -> Iterator[str]:
-    """Yield what the README says, a line of Markdown each."""
+    """Yield what MEASURED.md says, a line of Markdown each."""
     yield "| Server CPU, microseconds a request | ping | read | write | writes: p99, ms |"
     yield "|---|--:|--:|--:|--:|"
     for engine, found in result["engines"].items():

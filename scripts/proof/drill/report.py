@@ -16,7 +16,7 @@ Found = dict[str, Any]
 
 LOSSES = 3  # that are shown in a cell; all are in the JSON file
 
-# Whose chart stands beside the report, and in the README.
+# Whose chart stands beside the report, and in MEASURED.md.
 SHOWN = ("redis-stop", "cache")
 
 LOST = (
@@ -69,7 +69,7 @@ def render(folder: Path) -> Path:
 
 
 def in_markdown(result: Found) -> Iterator[str]:
-    """Yield what the README says, a line of Markdown each: what was lost, on either layer."""
+    """Yield what MEASURED.md says, a line of Markdown each: what was lost, on either layer."""
     at = {(cell["fault"], cell["engine"], cell["layer"]): cell for cell in result["cells"]}
     yield f"| | {' | '.join(ENGINES)} |"
     yield f"|---{'|---' * len(ENGINES)}|"
