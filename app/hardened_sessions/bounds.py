@@ -22,8 +22,8 @@ DATABASE_STATEMENT: Final = 0.5
 PROBE: Final = 1.0
 # Redis writes its append-only file once a second; a sign-out waits for that.
 REDIS_FSYNC: Final = 2.5
-# A file's lock is held for one read and one rename.
-FILE_LOCK: Final = 0.5
+# A file's lock is held for one read and one rename; many may wait for it.
+FILE_LOCK: Final = 2.0
 
 # After signing in, or a changed password, the former key answers 503 for this long, for the
 # requests that were under way; then it is unknown.
@@ -40,4 +40,6 @@ REVOKED: Final = COOKIE + 24 * 3600.0
 
 RETRY_AFTER: Final = 2
 RETRY_AFTER_ROTATED: Final = 1
-MERGE_ATTEMPTS: Final = 3
+# A save that others overtake tries again for this long, with a pause of random length between.
+MERGE: Final = 3.0
+MERGE_PAUSE: Final = 0.2  # at most

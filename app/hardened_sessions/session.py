@@ -57,8 +57,9 @@ class HardenedSession(SessionBase):
 
     def asked[T](self, question: Callable[[], T]) -> T:
         """Ask the store, unless it gave no answer before in this request."""
-        if self.unavailable is not None:
+        if self.unavailable is not None and self.given:
             raise self.unavailable.with_traceback(None)
+        self.unavailable = None  # a socket's or a command's session outlives an outage
         try:
             return question()
         except SessionUnavailableError as error:

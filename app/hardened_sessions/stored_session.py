@@ -1,6 +1,7 @@
 """A session over a `Storage`: what the four engines that keep sessions on the server share."""
 
 import math
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -208,7 +209,8 @@ class StoredSession(HardenedSession):
     ) -> Stored:
         """Attempt a write, merging what others wrote meanwhile; return what is stored then."""
         base, wanted = stored, data
-        for _ in range(bounds.MERGE_ATTEMPTS):
+        deadline, pause = time.monotonic() + bounds.MERGE, bounds.MERGE_PAUSE / 64
+        while True:
             try:
                 written = attempt(stored, wanted)
             except SessionTooLargeError:
@@ -220,9 +222,14 @@ class StoredSession(HardenedSession):
                 if wanted is not data:
                     self._session_cache = wanted
                 return written
+            if time.monotonic() > deadline:
+                raise SessionUnavailableError(
+                    self.store, "too many saves of one session at once", 1
+                )
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - who goes first is no secret
+            pause = min(2 * pause, bounds.MERGE_PAUSE)
             stored = self.must_find()
             wanted = self.merged(base, data, stored)
-        raise SessionUnavailableError(self.store, "too many saves of one session at once", 1)
 
     def was_as_large(self, stored: Stored, data: Data) -> bool:
         """Return whether it was stored as large already, but for what signing in adds."""

@@ -83,9 +83,12 @@ class Database:
                     if connection.connection is not before:
                         overrun.guard(descriptor(connection))
                     cursor.execute(sql, parameters)
-                    return cursor.fetchall() if rows else cursor.rowcount
+                    answer = cursor.fetchall() if rows else cursor.rowcount
             except (OperationalError, InterfaceError, InternalError) as error:
                 raise self._failed(connection, error) from error
+        if overrun.fired:  # just after the answer: the application gets no dead connection
+            connection.close()
+        return answer
 
     @contextmanager
     def spoken_to(self) -> Iterator[None]:

@@ -49,8 +49,9 @@ class BoundedDebugCursor(Bounded, CursorDebugWrapper):
 class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Return whether the server answers in time."""
-        with Overrun(descriptor(self)):
-            return bool(super().is_usable())
+        with Overrun(descriptor(self)) as overrun:
+            usable = bool(super().is_usable())
+        return usable and not overrun.fired
 
     def connect(self) -> None:
         """Connect, unless a request asks and the server is known to be gone.

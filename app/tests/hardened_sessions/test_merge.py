@@ -2,7 +2,9 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
@@ -10,12 +12,14 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardened_sessions import bounds
+from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.events import counters
 from hardened_sessions.merge import IDENTITY, IdentityChangedError, merge, same
@@ -33,6 +37,7 @@ from tests.hardened_sessions.urls import read, write
 type Data = dict[str, Any]
 
 SERVER_SIDE = engines(*ON_SERVER)
+WRITERS = 50
 
 CI = bool(os.environ.get("CI"))
 drawn = settings(max_examples=300, deadline=None, derandomize=CI, database=None)
@@ -379,15 +384,39 @@ def test_a_save_that_others_overtake_tries_again(store: MakeSession, rivals: int
 
 
 @SERVER_SIDE
-def test_a_save_that_is_overtaken_again_and_again_gives_up(store: MakeSession) -> None:
+def test_a_save_that_is_overtaken_again_and_again_gives_up(
+    store: MakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session, _ = both(store, a=1)
     session["a"] = 2
-    attempts = with_rivals(store, session, 100)
+    monkeypatch.setattr(bounds, "MERGE", 0.2)
+    attempts = with_rivals(store, session, 1000)
     with pytest.raises(SessionUnavailableError, match="too many saves") as raised:
         session.save()
     assert raised.value.retry_after == 1
-    assert len(attempts) == bounds.MERGE_ATTEMPTS == 3
-    assert held(store, session) == {"a": 1, "rival 1": True, "rival 2": True, "rival 3": True}
+    assert len(attempts) > 3
+    assert held(store, session) == {"a": 1} | {f"rival {n + 1}": True for n in range(len(attempts))}
+
+
+@SERVER_SIDE
+def test_fifty_who_write_at_once_are_all_kept(store: MakeSession) -> None:
+    session, _ = both(store, a=1)
+    everybody = threading.Barrier(WRITERS)
+
+    def write(number: int) -> None:
+        try:
+            mine = store(session.session_key)
+            mine[f"key {number}"] = number
+            everybody.wait()
+            mine.save()
+        finally:
+            connections.close_all()
+            if held_by_thread := getattr(redis_client().local, "connection", None):
+                held_by_thread.disconnect()
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    assert held(store, session) == {"a": 1} | {f"key {n}": n for n in range(WRITERS)}
 
 
 # --- Through the middleware -----------------------------------------------------------------------

@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 
-from tests.hardened_sessions.conftest import Browser, engines, layers
+from hardened_sessions.clients import database as client
+from hardened_sessions.clients.watchdog import Overrun
+from hardened_sessions.errors import SessionUnavailableError
+from tests.hardened_sessions.conftest import Browser, MakeSession, engines, layers
 from tests.servers import Postgres, RedisServer
 
 pytestmark = pytest.mark.alone
@@ -283,3 +286,40 @@ def test_nothing_is_saved_over_the_stored_session(
     redis_server.go_on()
     time.sleep(1.5)
     assert browser.get("/read").content == b"1"
+
+
+@engines("db")
+def test_a_session_that_no_request_was_given_is_served_after_an_outage(store: MakeSession) -> None:
+    """Check a websocket's or a command's session, which lives longer than an outage."""
+    session = store()
+    session["a"] = 1
+    session.save()
+    kept = store(session.session_key)
+    breaker = client.database("default").breaker
+    breaker.opened = OSError("gone")
+    for _ in range(2):
+        with pytest.raises(SessionUnavailableError):
+            kept["a"]
+    breaker.opened = None
+    assert kept["a"] == 1
+    kept["b"] = 2
+    kept.save()
+    assert store(session.session_key)["b"] == 2
+
+
+def test_a_connection_that_is_shut_just_after_its_answer_reaches_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Late(Overrun):
+        """The watchdog, whose look comes between the answer and the end of the guard."""
+
+        def __exit__(self, *raised: object) -> None:
+            self.fire()
+            super().__exit__(None, None, None)
+
+    assert client.database("default").query("SELECT 1") == [(1,)]
+    monkeypatch.setattr(client, "Overrun", Late)
+    assert client.database("default").query("SELECT 2") == [(2,)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 3")
+        assert cursor.fetchone() == (3,)
