@@ -54,10 +54,10 @@ class CachedRowStorage(Rows):
 
     def insert(self, name: str, draft: Draft) -> Stored | None:
         """Insert the row, then copy it."""
-        generation = feed().generation
+        cursor = feed().cursor
         written = super().insert(name, draft)
         if written is not None and self.copied:
-            self.after_commit(lambda: self.copies.add(written, generation))
+            self.after_commit(lambda: self.copies.add(written, cursor))
         return written
 
     def replace(
@@ -65,13 +65,13 @@ class CachedRowStorage(Rows):
     ) -> Stored | None:
         """Save the row, then its copy; every process hears of a copy that could not be saved."""
         reachable = redis_client().breaker.opened is None
-        generation = feed().generation
+        cursor = feed().cursor
         with self.forgetting_copies_unless_sure(stored.name):
             written = super().replace(stored, name, draft, announce=self.copied and not reachable)
         if written is None:
             return None
         if self.copied and reachable:
-            self.after_commit(lambda: self.refresh_or_announce(written, generation))
+            self.after_commit(lambda: self.refresh_or_announce(written, cursor))
         if django_keys(stored.name):
             self.after_commit(lambda: self.remove_copies((stored.name,)))
         return written
@@ -85,9 +85,9 @@ class CachedRowStorage(Rows):
             self.remove_copies((name,))
             raise
 
-    def refresh_or_announce(self, written: Stored, generation: int) -> None:
+    def refresh_or_announce(self, written: Stored, cursor: int) -> None:
         """Refresh the copy, or tell everybody not to believe it, before the request is answered."""
-        if not self.copies.refresh(written, generation):
+        if not self.copies.refresh(written, cursor):
             feed().announce(written.name, written.version)
 
     def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:

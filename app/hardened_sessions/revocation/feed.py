@@ -5,7 +5,11 @@ transaction, whoever deletes: a sign-out, the admin, a script, SQL. A cached val
 the feed was read within `bounds.TRUST` and says nothing against it.
 
 The cursor is a transaction id, `pg_snapshot_xmin`: all transactions below it had ended when the
-feed was read. (An id or a time would miss a deletion whose transaction committed late.)
+feed was read. (An id or a time would miss a deletion whose transaction committed late.) A cached
+value carries the cursor of who cached it: everything below that cursor it has seen.
+
+A read takes in `MOST` names. Where there are more, none is kept, and only what was cached after all
+of them counts: so a flood of deletions costs one bounded statement, however it came about.
 """
 
 import os
@@ -22,15 +26,20 @@ from hardened_sessions.format import redis_names
 # One snapshot for all: how old it is, the cursor to go on from, and what is new. A transaction that
 # keeps its first snapshot may have taken it when it began.
 READ = """
-SELECT now.age, now.xmin::text, change.id, change.name, change.version
+SELECT now.age, now.xmin::text, now.xmax::text, change.xid::text, change.name, change.version
 FROM (
   SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xmin,
+    pg_snapshot_xmax(pg_current_snapshot()) AS xmax,
     CASE current_setting('transaction_isolation') WHEN 'read committed' THEN 0
     ELSE extract(epoch FROM clock_timestamp() - transaction_timestamp()) END AS age
 ) AS now
-LEFT JOIN hardened_sessions_change AS change ON change.xid >= %s::xid8
+LEFT JOIN LATERAL (
+  SELECT xid, name, version FROM hardened_sessions_change WHERE xid >= %s::xid8 LIMIT %s
+) AS change ON TRUE
 """
-EVERYTHING = ""  # the name that TRUNCATE writes
+EVERYTHING = ""  # the name that TRUNCATE writes, and a deletion of very many rows
+MOST = 5000  # names in one read
+KNOWN = 20 * MOST  # names in all
 ENDED = float("inf")  # the version below which an ended session's values don't count
 
 
@@ -47,7 +56,8 @@ class Feed:
         """Know nothing, as a new process does."""
         self.cursor = 0
         self.read_at = float("-inf")
-        self.generation = 0
+        # What was cached by who had read less than this, does not count.
+        self.required = 0
         # Name -> (least version that counts, when this was heard).
         self.least: dict[str, tuple[float, float]] = {}
 
@@ -62,12 +72,16 @@ class Feed:
                 pass  # what is known stays good until it is too old
             finally:
                 self.lock.release()
+        return self.recent()
+
+    def recent(self) -> bool:
+        """Return whether what is known is recent enough to trust."""
         return time.monotonic() - self.read_at <= bounds.TRUST
 
     def read(self) -> None:
         """Take in what is new."""
         started = time.monotonic()
-        rows = self.database.query(READ, [str(self.cursor)])
+        rows = self.database.query(READ, [str(self.cursor), MOST + 1])
         started -= float(rows[0][0])
         if started <= self.read_at:
             return  # more is known already
@@ -75,12 +89,16 @@ class Feed:
         if cursor < self.cursor:
             # Another database, or an older copy of this one: nothing known holds.
             self.forget()
-            rows = self.database.query(READ, [str(self.cursor)])
-        for _, _, number, name, version in rows:
-            if number is None:
+            rows = self.database.query(READ, [str(self.cursor), MOST + 1])
+        if len(rows) > MOST or len(self.least) > KNOWN:
+            self.required = int(rows[0][2])  # no transaction that the snapshot shows is above
+            self.least = {EVERYTHING: (ENDED, started)}
+            rows = []
+        for _, _, _, xid, name, version in rows:
+            if xid is None:
                 continue
             if name == EVERYTHING:
-                self.generation = max(self.generation, number)
+                self.required = max(self.required, int(xid) + 1)
             self.hear(name, version, started)
         self.cursor, self.read_at = cursor, started
         self.drop_old(started - bounds.FEED)
@@ -103,12 +121,20 @@ class Feed:
                 break
             self.least.pop(name, None)
             if name == EVERYTHING:
-                self.generation = 0
+                self.required = 0
 
-    def counts(self, name: str, version: int, generation: int) -> bool:
-        """Return whether nothing known speaks against a cached value."""
+    def counts(self, name: str, version: int, cursor: int) -> bool:
+        """Return whether what is known is recent enough, and nothing in it is against a value.
+
+        The process may have stood still since it asked whether the feed is `current`.
+
+        Args:
+            name: whose value it is.
+            version: the value's.
+            cursor: the feed's, from before what is cached was read.
+        """
         least, _ = self.least.get(name, (0.0, 0.0))
-        return version >= least and generation >= self.generation
+        return version >= least and cursor >= self.required and self.recent()
 
     def announce(self, name: str, version: int) -> None:
         """Tell every process that values below this version don't count."""

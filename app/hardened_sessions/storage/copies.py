@@ -36,7 +36,7 @@ class Lease:
     def __init__(self, name: str, instead_of: bytes | None) -> None:
         self.name = name
         # As of before the row is read: whatever ends it later speaks against the copy too.
-        self.generation = feed().generation
+        self.cursor = feed().cursor
         self.token = LEASED + secrets.token_hex(8).encode()
         self.held = False
         if instead_of and instead_of.startswith(LEASED):
@@ -88,8 +88,8 @@ class Copies:
         sealed = unseal(name, value)
         if sealed.by_fallback or not sealed.notes:
             return None  # without notes it is a session, from when cache was the engine
-        horizon, generation, by_fallback = sealed.notes.split(b",")
-        if not feed().counts(name, sealed.version, int(generation)):
+        horizon, cursor, by_fallback = sealed.notes.split(b",")
+        if not feed().counts(name, sealed.version, int(cursor)):
             return None
         text = sealed.body.decode()
         stored = read_row(name, text, sealed.expires, self.serializer, trusted=True)
@@ -107,20 +107,20 @@ class Copies:
         ):
             lease.fill(b"", 0)
             return
-        value, milliseconds = self.sealed(stored, lease.generation)
+        value, milliseconds = self.sealed(stored, lease.cursor)
         lease.fill(value if milliseconds > 0 else b"", milliseconds)
 
-    def add(self, stored: Stored, generation: int) -> None:
+    def add(self, stored: Stored, cursor: int) -> None:
         """Copy a row that was inserted just now, so that nobody knows its key yet."""
-        value, milliseconds = self.sealed(stored, generation)
+        value, milliseconds = self.sealed(stored, cursor)
         if milliseconds <= 0:
             return
         with suppress(*Failures):  # the first reader copies it
             redis_client().call("SET", redis_name(stored.name), value, "NX", "PX", milliseconds)
 
-    def refresh(self, stored: Stored, generation: int) -> bool:
+    def refresh(self, stored: Stored, cursor: int) -> bool:
         """Replace the copy of a row that was saved; return whether Redis has done it."""
-        value, milliseconds = self.sealed(stored, generation)
+        value, milliseconds = self.sealed(stored, cursor)
         try:
             redis_client().script(
                 REFRESH, [redis_name(stored.name)], value, stored.version, max(1, milliseconds)
@@ -137,16 +137,16 @@ class Copies:
             return False
         return True
 
-    def sealed(self, stored: Stored, generation: int) -> tuple[bytes, int]:
+    def sealed(self, stored: Stored, cursor: int) -> tuple[bytes, int]:
         """Return the value to put into Redis, and for how many milliseconds it may stay.
 
         Args:
             stored: the row.
-            generation: the feed's, from before the row was read or written.
+            cursor: the feed's, from before the row was read or written.
         """
         notes = b"%d,%d,%d" % (
             int(stored.notes[HORIZON]),
-            generation,
+            cursor,
             stored.by_fallback,
         )
         value = seal(

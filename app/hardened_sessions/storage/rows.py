@@ -63,6 +63,8 @@ class Rows:
             horizon = epoch(expire_date)
             stored = decode_row(name, text, horizon, self.serializer)
             if stored is not None:
+                # It lies ahead of the expiry, but where somebody ended the session by an UPDATE.
+                stored.expires = min(stored.expires, horizon)
                 stored.notes.update({HORIZON: horizon, COMMITTED: sees_committed})
                 return stored
         return None
