@@ -113,7 +113,7 @@ def test_a_first_visit_is_light(visit: Callable[..., Visit]) -> None:
         assert 1000 < sum(sizes) <= FIRST_VISIT_BYTES, path
 
 
-@pytest.mark.lesson(6, 14)
+@pytest.mark.lesson(14)
 def test_the_browser_keeps_the_cookie_as_the_server_asked(
     visit: Callable[..., Visit], site: Stack
 ) -> None:

@@ -87,7 +87,9 @@ def test_memory_processors_and_processes_are_limited(
         host = container["HostConfig"]
         assert 0 < host["Memory"] <= 512 * 2**20, name
         assert 0 < host["NanoCpus"] <= 10**9, name
-        assert 0 < host["PidsLimit"] <= 500, name
+        # A thread is one of these: the app's and Postgres's number is the operator's.
+        most = 500 if name == "postgres" or name.startswith("app-") else 100
+        assert 0 < host["PidsLimit"] <= most, name
 
 
 def test_logs_are_rotated(containers: dict[str, dict[str, Any]]) -> None:

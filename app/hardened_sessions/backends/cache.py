@@ -6,7 +6,7 @@ backup, can bring sessions back: nothing here can tell.
 """
 
 from hardened_sessions.format.codec import serializer_of
-from hardened_sessions.storage.redis_keys import RedisStorage
+from hardened_sessions.storage.redis import RedisStorage
 from hardened_sessions.stored_session import StoredSession
 
 

@@ -28,7 +28,7 @@ from hardened_sessions.format.seal import seal, unseal
 STORE = "folder"
 
 # What a file is called after the cookie's name; a key stands for a file in Django's own form.
-FILE = rf"(?P<name>[0-9a-f]{{40}}|{keys.KEY.pattern})(?P<temporary>_out_.*)?"
+FILE = rf"(?P<name>{keys.NAME.pattern}|{keys.KEY.pattern})(?P<temporary>_out_.*)?"
 
 # So many locks that two sessions rarely share one.
 LOCKS = 256
