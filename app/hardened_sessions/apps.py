@@ -12,7 +12,7 @@ class HardenedSessionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register what listens, and have Django's model take keys and names alike."""
-        from hardened_sessions import checks, drop_in, orm  # noqa: F401 - registers the checks
+        from hardened_sessions import checks, orm  # noqa: F401 - registers the checks
 
         orm.teach()
 

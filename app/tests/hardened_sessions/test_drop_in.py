@@ -13,7 +13,8 @@ from django.db.models.signals import post_delete, post_save
 from pytest_django import Settings
 from redis import Connection, CredentialProvider
 
-from hardened_sessions import conf, drop_in
+from hardened_sessions import conf
+from hardened_sessions.checks.hooks import HOOKS
 from hardened_sessions.clients.redis import connection_arguments, pool, redis_client
 from hardened_sessions.format import keys, redis_names
 from hardened_sessions.revocation.feed import feed
@@ -219,11 +220,11 @@ def test_a_usual_pool_is_left_in_peace(settings: Settings) -> None:
 def test_a_hook_that_would_never_be_called(engine: str, configured: bool) -> None:
     """Also where the class is no SESSION_ENGINE, but a view's own."""
     base = import_module(f"{PACKAGES['hardened']}.{engine}").SessionStore
-    for name in drop_in.HOOKS:
+    for name in HOOKS:
         made = type("Own", (base,), {name: None, "__module__": "shop"})
         (said,) = [each for each in [found()["E020"]] if name in each]
         assert said.startswith(f"shop.Own overrides {name}, which")
-        assert drop_in.HOOKS[name] in said
+        assert HOOKS[name] in said
         del made
         gc.collect()
     assert found() == {}
