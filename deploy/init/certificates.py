@@ -1,6 +1,7 @@
 """The certificate: the operator's from deploy/certs, else a leaf of this stack's own authority."""
 
 import os
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,17 @@ def covers(chain: Path, name: str) -> bool:
     """Return whether the first certificate is for that name."""
     answer = openssl("x509", "-in", str(chain), "-noout", "-checkhost", name)
     return answer is not None and "does match" in answer
+
+
+def described(chain: Path) -> dict[str, str | float] | None:
+    """Return the first certificate's SHA-256 and its life, in seconds since 1970."""
+    options = ("-noout", "-startdate", "-enddate", "-fingerprint", "-sha256")
+    answer = openssl("x509", "-in", str(chain), *options)
+    if answer is None:
+        return None
+    values = [line.partition("=")[2] for line in answer.splitlines()]
+    begins, ends = map(ssl.cert_time_to_seconds, values[:2])
+    return {"begins": begins, "ends": ends, "sha256": values[2].replace(":", "").lower()}
 
 
 def openssl(*arguments: str, stdin: str = "") -> str | None:

@@ -95,7 +95,107 @@ def project(purpose: str) -> str:
     return f"sessions-{purpose}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 
 
-class Stack:
+class Project:
+    """A compose project, by its folder and its name; without `files` compose finds its own."""
+
+    project: str
+    folder: Path
+    files: Sequence[str] = ()
+
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return what compose is told."""
+        return {**os.environ, **settings}
+
+    @property
+    def label(self) -> str:
+        """Return the label that compose puts on all that belongs to the project."""
+        return f"com.docker.compose.project={self.project}"
+
+    def compose(
+        self,
+        *arguments: str,
+        profile: str = "*",
+        check: bool = True,
+        stdin: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `docker compose` in the project; `settings` are environment variables."""
+        files = [f"--file={name}" for name in self.files]
+        command = ["docker", "compose", "--ansi=never", *files, "--profile", profile, *arguments]
+        env = self.environment(settings or {})
+        return run(*command, cwd=self.folder, env=env, stdin=stdin, check=check)
+
+    def containers(self, *services: str) -> list[dict[str, Any]]:
+        """Return what `docker inspect` knows of the project's containers, one-shots included.
+
+        Asks Docker itself: compose takes ten times as long, and faults are timed.
+        """
+        listing = ["docker", "ps", "--all", "--quiet", "--filter", f"label={self.label}"]
+        ids = run(*listing, "--filter", "label=com.docker.compose.oneoff=False").stdout.split()
+        if not ids:
+            return []
+        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids).stdout)
+        if not services:
+            return found
+        service = "com.docker.compose.service"
+        return [one for one in found if one["Config"]["Labels"][service] in services]
+
+    def container(self, service: str) -> dict[str, Any]:
+        """Return what `docker inspect` knows of the service's one container."""
+        (container,) = self.containers(service)
+        return container
+
+    def logs(self, service: str) -> str:
+        """Return what the service's containers have written, as they wrote it."""
+        written = [run("docker", "logs", container["Id"]) for container in self.containers(service)]
+        return "".join(f"{done.stdout}{done.stderr}" for done in written)
+
+    def execute(
+        self, service: str, *command: str, stdin: str | None = None, user: str | None = None
+    ) -> str:
+        """Run a command in the service's container and return what it prints."""
+        options = ["--no-TTY", *(["--user", user] if user else [])]
+        return self.compose("exec", *options, service, *command, stdin=stdin).stdout
+
+    def sql(self, statement: str) -> str:
+        """Run SQL as the superuser and return the bare values.
+
+        Raises:
+            StackError: when a statement fails, with what the server said of it.
+        """
+        psql = ["psql", "--username=postgres", "--dbname=app", "--no-psqlrc", "-qtA"]
+        psql += ["--set=ON_ERROR_STOP=1"]  # else psql ends well whatever became of the statement
+        return self.execute("postgres", *psql, stdin=statement).strip()
+
+    def redis(self, *command: str) -> str:
+        """Run a Redis command as the administrator."""
+        script = (
+            'REDISCLI_AUTH="$(cat /run/secrets/redis_admin_password)" redis-cli --user admin "$@"'
+        )
+        return self.execute("redis", "sh", "-c", script, "sh", *command).strip()
+
+    def wait_healthy(self, *services: str, seconds: float = 60) -> None:
+        """Wait until every running container of the services is healthy.
+
+        Raises:
+            StackError: when one is not, after that long.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            ill = [
+                container["Name"]
+                for container in self.containers(*services)
+                if "Health" in container["State"]
+                and container["State"]["Health"]["Status"] != "healthy"
+            ]
+            if not ill:
+                return
+            if time.monotonic() > deadline:
+                raise StackError(f"not healthy after {seconds:.0f} s: {', '.join(ill)}")
+            time.sleep(0.5)
+
+
+class Stack(Project):
     """A compose project with ports, volumes and images of its own, in a copy of this clone."""
 
     def __init__(self, purpose: str, overrides: Sequence[str] = ()) -> None:
@@ -176,11 +276,6 @@ class Stack:
         run("docker", "image", "rm", "--force", self.settings["APP_IMAGE"], check=False)
         shutil.rmtree(self.folder)
 
-    @property
-    def label(self) -> str:
-        """Return the label that compose puts on all that belongs to the project."""
-        return f"com.docker.compose.project={self.project}"
-
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return what compose is told: nothing of the caller's own settings, but the build's CA."""
         kept = {
@@ -190,20 +285,6 @@ class Stack:
             or name.endswith("_IMAGE")
         }
         return {**kept, **self.settings, "COMPOSE_PROJECT_NAME": self.project, **settings}
-
-    def compose(
-        self,
-        *arguments: str,
-        profile: str = "*",
-        check: bool = True,
-        stdin: str | None = None,
-        settings: Mapping[str, str] | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` in the project; `settings` are environment variables."""
-        files = [f"--file={name}" for name in self.files]
-        command = ["docker", "compose", "--ansi=never", *files, "--profile", profile, *arguments]
-        env = self.environment(settings or {})
-        return run(*command, cwd=self.folder, env=env, stdin=stdin, check=check)
 
     # --- Engines ----------------------------------------------------------------------------------
 
@@ -234,77 +315,6 @@ class Stack:
     def down(self, *arguments: str) -> None:
         """Remove every container; volumes stay."""
         self.compose("down", "--remove-orphans", "--timeout", "5", *arguments)
-
-    # --- Containers -------------------------------------------------------------------------------
-
-    def containers(self, *services: str) -> list[dict[str, Any]]:
-        """Return what `docker inspect` knows of the project's containers, one-shots included.
-
-        Asks Docker itself: compose takes ten times as long, and faults are timed.
-        """
-        listing = ["docker", "ps", "--all", "--quiet", "--filter", f"label={self.label}"]
-        ids = run(*listing, "--filter", "label=com.docker.compose.oneoff=False").stdout.split()
-        if not ids:
-            return []
-        found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids).stdout)
-        if not services:
-            return found
-        service = "com.docker.compose.service"
-        return [one for one in found if one["Config"]["Labels"][service] in services]
-
-    def container(self, service: str) -> dict[str, Any]:
-        """Return what `docker inspect` knows of the service's one container."""
-        (container,) = self.containers(service)
-        return container
-
-    def logs(self, service: str) -> str:
-        """Return what the service's containers have written, as they wrote it."""
-        written = [run("docker", "logs", container["Id"]) for container in self.containers(service)]
-        return "".join(f"{done.stdout}{done.stderr}" for done in written)
-
-    def execute(
-        self, service: str, *command: str, stdin: str | None = None, user: str | None = None
-    ) -> str:
-        """Run a command in the service's container and return what it prints."""
-        options = ["--no-TTY", *(["--user", user] if user else [])]
-        return self.compose("exec", *options, service, *command, stdin=stdin).stdout
-
-    def sql(self, statement: str) -> str:
-        """Run SQL as the superuser and return the bare values.
-
-        Raises:
-            StackError: when a statement fails, with what the server said of it.
-        """
-        psql = ["psql", "--username=postgres", "--dbname=app", "--no-psqlrc", "-qtA"]
-        psql += ["--set=ON_ERROR_STOP=1"]  # else psql ends well whatever became of the statement
-        return self.execute("postgres", *psql, stdin=statement).strip()
-
-    def redis(self, *command: str) -> str:
-        """Run a Redis command as the administrator."""
-        script = (
-            'REDISCLI_AUTH="$(cat /run/secrets/redis_admin_password)" redis-cli --user admin "$@"'
-        )
-        return self.execute("redis", "sh", "-c", script, "sh", *command).strip()
-
-    def wait_healthy(self, *services: str, seconds: float = 60) -> None:
-        """Wait until every running container of the services is healthy.
-
-        Raises:
-            StackError: when one is not, after that long.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            ill = [
-                container["Name"]
-                for container in self.containers(*services)
-                if "Health" in container["State"]
-                and container["State"]["Health"]["Status"] != "healthy"
-            ]
-            if not ill:
-                return
-            if time.monotonic() > deadline:
-                raise StackError(f"not healthy after {seconds:.0f} s: {', '.join(ill)}")
-            time.sleep(0.5)
 
     def wait_served(self, seconds: float = 30) -> None:
         """Wait until nginx reaches the app: it looks up the app's address once a second.

@@ -4,7 +4,7 @@ import fcntl
 import signal
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from proof.drill.breaking import BreakableStack
@@ -15,7 +15,7 @@ from proof.progress import say
 from proof.seed import AS_DJANGO_MADE_IT, mint
 from stack import ROOT, StackError
 
-OVERRIDES = ["scripts/proof/drill/stack/stack.yml", OVERLAY]
+VIEWS = "scripts/proof/drill/stack/stack.yml"
 
 BEFORE_SECONDS = 2.0
 # Long enough after the last sign-out to see that it held.
@@ -28,8 +28,9 @@ GUESTS = 2
 class DrillStack(BreakableStack):
     """The stack that is drilled."""
 
-    def __init__(self) -> None:
-        super().__init__("drill", OVERRIDES)
+    def __init__(self, purpose: str = "drill", overlays: Sequence[str] = (VIEWS, OVERLAY)) -> None:
+        """Name a project; one overlay at least brings the views that the clients ask for."""
+        super().__init__(purpose, overlays)
         self.tls: ssl.SSLContext | None = None
         self.scene = Scene(self, "", "")
 

@@ -1,0 +1,45 @@
+"""Print what is known of secrets and certificates, as JSON: `python /init/report.py`.
+
+Changes nothing, and prints no secret.
+"""
+
+import json
+import shutil
+import sys
+from typing import Any
+
+import certificates
+import secret_files
+import volumes
+
+
+def main() -> int:
+    """Print one object; return the exit status."""
+    usage = shutil.disk_usage(volumes.VOLUMES / "certificates")
+    report = {
+        "secrets": dict(ages()),
+        "certificate": certificate("certificates", certificates.CHAIN),
+        "authority": certificate("authority", certificates.AUTHORITY),
+        "given": certificates.given(),
+        # One file system holds the volumes, unless somebody gave one a disk of its own.
+        "disk": usage.used / (usage.used + usage.free),
+    }
+    json.dump(report, sys.stdout)
+    return 0
+
+
+def ages() -> list[tuple[str, float]]:
+    """Return each secret that is there, and when it was put there: seconds since 1970."""
+    found = [(secret.name, secret.readers[0]) for secret in secret_files.SECRETS]
+    found += [(name, "app-secrets") for name in secret_files.KEY_LISTS]
+    paths = [(name, volumes.VOLUMES / volume / name) for name, volume in found]
+    return [(name, p.stat().st_mtime) for name, p in paths if p.exists() and p.stat().st_size]
+
+
+def certificate(volume: str, name: str) -> dict[str, Any] | None:
+    """Return a certificate's fingerprint and its first and last moment, or None without one."""
+    path = volumes.VOLUMES / volume / name
+    return certificates.described(path) if path.exists() else None
+
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the operator's verbs think with: a module each, and what they share."""

@@ -1,0 +1,56 @@
+"""The operator's own stack: the compose project of this clone."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from stack import ROOT, CommandError, Project, StackError, run
+
+SERVICE = "com.docker.compose.service"
+
+
+class OwnStack(Project):
+    """The project that `docker compose` finds in this folder, by the environment and `.env`."""
+
+    def __init__(self) -> None:
+        """Read its configuration.
+
+        Raises:
+            StackError: where no engine answers, or compose refuses the configuration.
+        """
+        self.folder = ROOT
+        if run("docker", "version", check=False).returncode:
+            raise StackError("no Docker engine answers; start it, then run this again")
+        self.config: dict[str, Any] = json.loads(self.compose("config", "--format=json").stdout)
+        self.project = self.config["name"]
+
+    @property
+    def apps(self) -> list[dict[str, Any]]:
+        """Return the containers that serve the site."""
+        return [c for c in self.containers() if c["Config"]["Labels"][SERVICE].startswith("app-")]
+
+    def init(self, *command: str) -> str:
+        """Run a command where all volumes of secrets and certificates are."""
+        return self.compose("run", "--rm", "--no-deps", "--no-TTY", "init", *command).stdout
+
+
+def one_line(error: StackError) -> str:
+    """Return what an error says; of a command's output, the last line that says anything."""
+    if not isinstance(error, CommandError):
+        return str(error)
+    lines = [line.strip() for line in error.output.splitlines() if line.strip()]
+    return lines[-1] if lines else str(error).splitlines()[0]
+
+
+def verb(name: str, main: Callable[[list[str]], int], broken: int = 1) -> None:
+    """Run a verb and end with its status; what can't be done is one line and `broken`."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except StackError as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        sys.exit(broken)
+    except KeyboardInterrupt:
+        os.write(2, f"{name}: interrupted; run it again\n".encode())
+        sys.exit(130)
