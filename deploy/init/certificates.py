@@ -4,6 +4,7 @@ import os
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import volumes
@@ -37,8 +38,14 @@ def checks() -> Iterator[Callable[[], object]]:
     yield check_hsts
 
 
-def place() -> Iterator[str]:
-    """Give nginx its certificate; yield a line for each thing that changed."""
+def place() -> list[str]:
+    """Give nginx its certificate; return a line for each thing that changed."""
+    with volumes.locked("authority"):  # init and the service `certificates` may be at it at once
+        return [*placed()]
+
+
+def placed() -> Iterator[str]:
+    """Do what `place` says."""
     if given():
         changed = [
             volumes.write("certificates", CHAIN, (GIVEN / CHAIN).read_text(), 0o444),
@@ -80,10 +87,9 @@ def check_given() -> None:
             raise RefusedError(
                 f"deploy/certs/{path.name} {why}; {CHAIN} and {KEY} may be two files, or neither"
             )
-    certified = openssl("x509", "-in", str(chain), "-noout", "-pubkey")
+    certified, public = public_keys(chain, key)
     if certified is None:
         raise RefusedError(f"deploy/certs/{CHAIN} is no PEM certificate; put the leaf first in it")
-    public = openssl("pkey", "-in", str(key), "-passin", "pass:", "-pubout")
     if public is None:
         raise RefusedError(f"deploy/certs/{KEY} is no PEM key, or is encrypted; store it decrypted")
     if certified != public:
@@ -135,9 +141,10 @@ def leaf_is_good() -> bool:
     """Return whether nginx's certificate is good for this site for a third of its life."""
     chain = volumes.VOLUMES / "certificates" / CHAIN
     authority = volumes.VOLUMES / "authority" / AUTHORITY
+    certified, public = public_keys(chain, volumes.VOLUMES / "certificates" / KEY)
     return (
-        volumes.read("certificates", KEY) is not None
-        and chain.exists()
+        certified is not None
+        and certified == public  # power may fail between the two files
         and openssl("verify", "-CAfile", str(authority), str(chain)) is not None
         and openssl("x509", "-in", str(chain), "-noout", "-checkend", str(RENEW_SECONDS))
         is not None
@@ -178,15 +185,32 @@ def covers(chain: Path, name: str) -> bool:
     return answer is not None and "does match" in answer
 
 
-def described(chain: Path) -> dict[str, str | float] | None:
-    """Return the first certificate's SHA-256 and its life, in seconds since 1970."""
+def public_keys(chain: Path, key: Path) -> tuple[str | None, str | None]:
+    """Return the public keys of the first certificate and of the key; None where unreadable."""
+    return (
+        openssl("x509", "-in", str(chain), "-noout", "-pubkey"),
+        openssl("pkey", "-in", str(key), "-passin", "pass:", "-pubout"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A certificate: its life in seconds since 1970, and its fingerprint."""
+
+    begins: int
+    ends: int
+    sha256: str
+
+
+def described(chain: Path) -> Described | None:
+    """Return what stands in the first certificate, or None where it can't be read."""
     options = ("-noout", "-startdate", "-enddate", "-fingerprint", "-sha256")
     answer = openssl("x509", "-in", str(chain), *options)
     if answer is None:
         return None
     values = [line.partition("=")[2] for line in answer.splitlines()]
     begins, ends = map(ssl.cert_time_to_seconds, values[:2])
-    return {"begins": begins, "ends": ends, "sha256": values[2].replace(":", "").lower()}
+    return Described(begins, ends, values[2].replace(":", "").lower())
 
 
 def openssl(*arguments: str, stdin: str = "") -> str | None:

@@ -6,6 +6,7 @@ Changes nothing, and prints no secret.
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import certificates
@@ -39,7 +40,8 @@ def ages() -> list[tuple[str, float]]:
 def certificate(volume: str, name: str) -> dict[str, Any] | None:
     """Return a certificate's fingerprint and its first and last moment, or None without one."""
     path = volumes.VOLUMES / volume / name
-    return certificates.described(path) if path.exists() else None
+    found = certificates.described(path) if path.exists() else None
+    return asdict(found) if found else None
 
 
 sys.exit(main())

@@ -1,7 +1,10 @@
 """The volumes that services read from, and how a file gets into one."""
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 VOLUMES = Path("/volumes")
@@ -27,6 +30,17 @@ def read(volume: str, name: str) -> str | None:
         return (VOLUMES / volume / name).read_text()
     except FileNotFoundError:
         return None
+
+
+@contextmanager
+def locked(volume: str) -> Iterator[None]:
+    """Hold the volume's lock: containers that have it mounted take turns."""
+    descriptor = os.open(VOLUMES / volume, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write(volume: str, name: str, text: str, mode: int = 0o400) -> bool:
