@@ -15,7 +15,7 @@ class RevokedCookie(models.Model):
     successor = models.CharField(max_length=40, blank=True)
     at = models.DateTimeField()
     # No cookie with this id can be good after that, so the row may go. Former versions of the layer
-    # wrote an earlier moment, so the purge looks at `at` as well.
+    # wrote an earlier moment, so clearing looks at `at` as well.
     expire_date = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
@@ -23,7 +23,7 @@ class RevokedCookie(models.Model):
 
 
 class PurgePosition(models.Model):
-    """The page of `django_session` that the next purge begins at; one row."""
+    """The page of `django_session` that the next clearing begins at; one row."""
 
     page = models.BigIntegerField(default=0)
 

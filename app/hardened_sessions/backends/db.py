@@ -2,7 +2,8 @@
 
 from django.contrib.sessions.models import Session
 
-from hardened_sessions.clearing import purge
+from hardened_sessions.clearing.rows import ExpiredRows
+from hardened_sessions.clearing.steps import run
 from hardened_sessions.format.codec import serializer_of
 from hardened_sessions.format.record import Stored
 from hardened_sessions.storage.rows import Rows
@@ -22,7 +23,7 @@ class SessionStore(StoredSession):
 
     store = "db"
     stores: tuple[str, ...] = ("postgres",)
-    clears = purge.RowPurge
+    clears = ExpiredRows
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
@@ -36,4 +37,4 @@ class SessionStore(StoredSession):
     @classmethod
     def clear_expired(cls) -> None:
         """Remove expired rows, a few pages at a time."""
-        purge.run(purge.RowPurge())
+        run(ExpiredRows())

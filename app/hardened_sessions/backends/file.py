@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from hardened_sessions.clearing import purge
+from hardened_sessions.clearing.files import ExpiredFiles
+from hardened_sessions.clearing.steps import run
 from hardened_sessions.format import keys
 from hardened_sessions.format.codec import serializer_of
 from hardened_sessions.storage.files import FileStorage, take_over
@@ -14,7 +15,7 @@ class SessionStore(StoredSession):
 
     store = "file"
     stores = ("folder",)
-    clears = purge.FilePurge
+    clears = ExpiredFiles
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
@@ -28,4 +29,4 @@ class SessionStore(StoredSession):
     @classmethod
     def clear_expired(cls) -> None:
         """Remove expired files, and what crashes left behind."""
-        purge.run(purge.FilePurge())
+        run(ExpiredFiles())

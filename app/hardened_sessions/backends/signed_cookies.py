@@ -15,7 +15,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
 from hardened_sessions import events
-from hardened_sessions.clearing import purge
+from hardened_sessions.clearing.rows import ExpiredRows
 from hardened_sessions.errors import (
     CookieTooLargeError,
     SessionRotatedError,
@@ -38,7 +38,7 @@ class SessionStore(HardenedSession):
     store = "signed_cookies"
     stores = ("postgres",)  # the rows of ended cookies
     reads_feed = True
-    clears = purge.RowPurge
+    clears = ExpiredRows
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
@@ -234,4 +234,4 @@ class SessionStore(HardenedSession):
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Do nothing: the browser keeps the cookie; rows of ended ones go with the purge."""
+        """Do nothing: the browser keeps the cookie; rows of ended ones go with the clearing."""

@@ -233,5 +233,5 @@ def slack(draft: Draft) -> float:
 
 
 def horizon_of(draft: Draft) -> float:
-    """Return the value of `expire_date` for a draft: when the purge may take the row."""
+    """Return the value of `expire_date` for a draft: when clearing may take the row."""
     return draft.expires_ceil + (0.0 if draft.pointer else slack(draft))

@@ -1,4 +1,4 @@
-"""Health by age: healthy while the last success is no older than the schedule allows.
+"""Health by age: healthy while a clearing moves on, or the last was no longer ago than it may be.
 
 `python -m session_stack.clearing.health` is the container's health check.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 MARK = Path("/tmp/clearsessions-fresh-until")  # noqa: S108
 
 
-def mark_success(fresh_until: datetime) -> None:
-    """Note that the last clearing succeeded and until when that is good enough."""
+def mark_fresh(fresh_until: datetime) -> None:
+    """Note until when a success, or a step of a clearing that takes long, is good enough."""
     MARK.write_text(str(fresh_until.timestamp()))
 
 

@@ -4,11 +4,14 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from django.db import connection
 from django.db.models.functions import Now
 
-from session_stack.layers import Progress, Steps, layer
+from session_stack.clearing.health import mark_fresh
+from session_stack.clearing.schedule import GRACE
+from session_stack.layers import Progress, layer
 from session_stack.models import FailedSignIns
 from session_stack.sign_in.limits import FORGOTTEN
 
@@ -46,18 +49,19 @@ def one_at_a_time() -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
 
 
-def clear_all(max_seconds: float | None = None) -> None:
+def clear_all(max_seconds: float | None = None, within: float | None = None) -> None:
     """Clear every store that keeps expired sessions, and say why the others need nothing.
 
     All of them, whichever engine runs, so that a former engine's leftovers go too.
 
     Args:
         max_seconds: end after the step in which this time is over; the next run goes on.
+        within: seconds that each store's clearing may be spread over; 0 for no pauses.
     """
     deadline = None if max_seconds is None else time.monotonic() + max_seconds
     with one_at_a_time():
         for store, steps in layer().clearing().items():
-            if not clear(store, steps, deadline):
+            if not clear(store, steps(within), deadline):
                 return
         clear_failed_sign_ins()
         for store, reason in NOTHING_TO_CLEAR.items():
@@ -70,7 +74,7 @@ def clear_failed_sign_ins() -> None:
     logger.info("cleared", extra={"store": "table of failed sign-ins", "removed": removed})
 
 
-def clear(store: str, steps: Steps, deadline: float | None) -> bool:
+def clear(store: str, steps: Iterator[Progress], deadline: float | None) -> bool:
     """Clear one store and log how many sessions went; return whether it came to its end."""
     started = shown = time.monotonic()
 
@@ -79,13 +83,14 @@ def clear(store: str, steps: Steps, deadline: float | None) -> bool:
         known = {"store": store, "removed": progress.removed, "seconds": seconds}
         logger.info(message, extra={**known, progress.unit: progress.done})
 
-    for progress in steps():
+    for progress in steps:
         now = time.monotonic()
         if deadline is not None and now >= deadline:
             log("time is over: the next run goes on from here", progress)
             return False
         if now - shown >= SHOW_SECONDS:
             log("clearing", progress)
+            mark_fresh(datetime.now(UTC) + GRACE)
             shown = now
     log("cleared", progress)
     return True

@@ -27,7 +27,8 @@ class Progress(Protocol):
     removed: int
 
 
-type Steps = Callable[[], Iterator[Progress]]
+# Takes the seconds to spread the steps over; None leaves the pauses to the layer, 0 makes none.
+type Steps = Callable[[float | None], Iterator[Progress]]
 
 
 class Layer(Protocol):

@@ -1,5 +1,6 @@
 """The hardened layer, `hardened_sessions`: each engine says itself what it needs."""
 
+from functools import partial
 from typing import cast
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -30,5 +31,7 @@ def needed(engine: type[SessionBase]) -> tuple[Store, ...]:
 
 def clearing() -> dict[str, Steps]:
     """Return what clears each engine, once where engines share it."""
+    from hardened_sessions.clearing.steps import paced
+
     found = (session_class(name).clears for name in engines("hardened"))  # type: ignore[attr-defined]
-    return {purge.place: purge().steps for purge in dict.fromkeys(found) if purge}
+    return {kind.place: partial(paced, kind()) for kind in dict.fromkeys(found) if kind}

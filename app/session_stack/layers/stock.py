@@ -52,20 +52,20 @@ def clearing() -> dict[str, Steps]:
     return {"table django_session": rows, "folder of file sessions": files}
 
 
-def rows() -> Iterator[Done]:
-    """Delete the expired rows in Django's one statement."""
+def rows(within: float | None) -> Iterator[Done]:
+    """Delete the expired rows in Django's one statement, which has no pace."""
     from django.contrib.sessions.models import Session
 
     _, deleted = Session.objects.filter(expire_date__lt=timezone.now()).delete()
     if APPS:
         # The hardened layer's triggers write its feed whichever layer runs.
-        from hardened_sessions.clearing.purge import RowPurge
+        from hardened_sessions.clearing.rows import ExpiredRows
 
-        RowPurge().prune()
+        ExpiredRows().prune()
     yield Done("statement", 1, 1, deleted.get(Session._meta.label, 0))
 
 
-def files() -> Iterator[Done]:
+def files(within: float | None) -> Iterator[Done]:
     """Delete the expired files as Django does, which opens each one."""
     from django.contrib.sessions.backends.file import SessionStore
 

@@ -317,7 +317,7 @@ def test_an_expired_session_that_no_view_asks_for_harms_nobody(
 
 
 @engines("db")
-def test_the_column_that_the_purge_goes_by_is_never_before_the_true_end(
+def test_the_column_that_clearing_goes_by_is_never_before_the_true_end(
     store: MakeSession,
 ) -> None:
     session = made(store, None)

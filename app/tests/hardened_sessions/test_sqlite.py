@@ -101,7 +101,7 @@ def test_a_locked_sqlite_is_no_absent_session(
 
 
 @engines("db", "cached_db")
-def test_the_purge_works_on_sqlite_and_renaming_says_that_it_does_not(
+def test_clearing_works_on_sqlite_and_renaming_says_that_it_does_not(
     sqlite: Path, store: MakeSession
 ) -> None:
     gone, kept = store(), saved(store, n=1)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
-from hardened_sessions.clearing.purge import Progress, Purge
+from hardened_sessions.clearing.steps import Clearing, Progress, paced
 from hardened_sessions.conf import ENGINES
 from hardened_sessions.conf import options as layer_options
 from hardened_sessions.errors import SessionUnavailableError
@@ -28,7 +28,20 @@ class Command(BaseCommand):
             "--max-seconds", type=float, help="end after the step in which this time is over"
         )
 
-    def handle(self, *args: Any, max_seconds: float | None, **options: Any) -> None:
+        pace = parser.add_mutually_exclusive_group()
+        pace.add_argument(
+            "--within",
+            type=float,
+            metavar="SECONDS",
+            help="go as gently as this time allows; else each pause is as long as its step",
+        )
+        pace.add_argument(
+            "--now", action="store_const", const=0.0, dest="within", help="without pauses"
+        )
+
+    def handle(
+        self, *args: Any, max_seconds: float | None, within: float | None, **options: Any
+    ) -> None:
         engine = settings.SESSION_ENGINE
         names = dict.fromkeys(
             name.rpartition(".")[2] for name in (engine, *layer_options().previous_engines)
@@ -42,9 +55,9 @@ class Command(BaseCommand):
         wanted = [clears() for clears in dict.fromkeys(known) if clears]
         if not wanted and not engine.startswith("hardened_sessions."):
             self.clear_other(engine)
-        for purge in wanted:
+        for clearing in wanted:
             try:
-                done = self.purge(purge, deadline, options["verbosity"])
+                done = self.clear(clearing, within, deadline, options["verbosity"])
             except (SessionUnavailableError, OSError, OperationalError) as error:
                 reason = str(error).partition("\n")[0]
                 raise CommandError(f"{reason}; the next run goes on from there") from error
@@ -52,11 +65,13 @@ class Command(BaseCommand):
                 self.stdout.write("time is over: the next run goes on from here")
                 return
 
-    def purge(self, purge: Purge, deadline: float | None, verbosity: int) -> bool:
+    def clear(
+        self, clearing: Clearing, within: float | None, deadline: float | None, verbosity: int
+    ) -> bool:
         """Do the steps until the deadline; return whether all are done."""
         shown = time.monotonic()
         progress = Progress("step", 0, 0)
-        for progress in purge.steps():
+        for progress in paced(clearing, within):
             now = time.monotonic()
             if verbosity and now - shown >= SHOW_SECONDS:
                 self.show(progress)

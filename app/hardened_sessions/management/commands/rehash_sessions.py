@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections, transaction
 
-from hardened_sessions.clearing.purge import LOCK_TIMEOUT, RowPurge
+from hardened_sessions.clearing.rows import LOCK_TIMEOUT, ExpiredRows
 from hardened_sessions.clients.database import database
 from hardened_sessions.conf import options as layer_options
 from hardened_sessions.storage import related
@@ -35,7 +35,7 @@ class Command(BaseCommand):
                 "rows can be renamed on PostgreSQL only; here they go as they expire"
             )
         table = connection.ops.quote_name(Session._meta.db_table)
-        pages, renamed = RowPurge().pages(table), 0
+        pages, renamed = ExpiredRows().pages(table), 0
         for page in range(0, pages, PAGES):
             with (
                 transaction.atomic(using=layer_options().database),

@@ -1,7 +1,6 @@
 """`manage.py clear_expired once|schedule`: clear every store that keeps expired sessions."""
 
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from session_stack.clearing.health import mark_success
+from session_stack.clearing.health import mark_fresh
 from session_stack.clearing.run import AlreadyRunningError, clear_all
-from session_stack.clearing.schedule import GRACE, next_run
+from session_stack.clearing.schedule import GRACE, next_run, sleep_until
 from session_stack.layers import unavailable
 
 logger = logging.getLogger("clearsessions")
@@ -22,7 +21,8 @@ RETRY = timedelta(seconds=10)
 class Command(BaseCommand):
     help = (
         "once: clear now; exit status 1 when that fails or another container is clearing. "
-        "schedule: clear now, then whenever CLEARSESSIONS_SCHEDULE says."
+        "schedule: clear now, then whenever CLEARSESSIONS_SCHEDULE says. A run is as gentle as "
+        "half of the time until the next one allows."
     )
     requires_system_checks = ()
 
@@ -34,33 +34,45 @@ class Command(BaseCommand):
             help="end a run after the step in which this time is over; the next one goes on",
         )
 
+        parser.add_argument("--now", action="store_true", help="without pauses")
+
     def handle(
-        self, *args: Any, when: str, max_seconds: float | None = None, **options: Any
+        self, *args: Any, when: str, max_seconds: float | None, now: bool, **options: Any
     ) -> None:
         if when == "once":
-            if reason := clear(max_seconds):
+            if reason := clear(max_seconds, 0 if now else gentle()):
                 raise CommandError(reason)
             return
         while True:
-            reason = clear(max_seconds)
-            due = next_run(
-                datetime.now(UTC),
-                settings.ENV.clearsessions_schedule,
-                settings.ENV.clearsessions_jitter_seconds,
-            )
+            reason = clear(max_seconds, 0 if now else gentle())
+            due = due_next()
             if reason:
                 logger.error("failed: %s", reason)
                 due = min(due, datetime.now(UTC) + RETRY)
             else:
-                mark_success(due + GRACE)
+                mark_fresh(due + GRACE)
                 logger.info("waiting", extra={"next": due.isoformat(timespec="seconds")})
-            time.sleep(max(0.0, (due - datetime.now(UTC)).total_seconds()))
+            sleep_until(due)
 
 
-def clear(max_seconds: float | None) -> str | None:
+def due_next() -> datetime:
+    """Return when the next run is due."""
+    return next_run(
+        datetime.now(UTC),
+        settings.ENV.clearsessions_schedule,
+        settings.ENV.clearsessions_jitter_seconds,
+    )
+
+
+def gentle() -> float:
+    """Return half the seconds until the next run, which a clearing may be spread over."""
+    return (due_next() - datetime.now(UTC)).total_seconds() / 2
+
+
+def clear(max_seconds: float | None, within: float) -> str | None:
     """Clear once; return one line that says why it failed, if it did."""
     try:
-        clear_all(max_seconds)
+        clear_all(max_seconds, within)
     except AlreadyRunningError:
         return "another container is clearing; this one did nothing"
     except unavailable(DatabaseError, OSError) as error:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,12 +21,12 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from hardened_sessions.clearing import purge
+from hardened_sessions.clearing import files as clearing_files
+from hardened_sessions.clearing import rows as clearing_rows
 from hardened_sessions.storage.files import FileStorage
-from session_stack.clearing import health
+from session_stack.clearing import health, schedule
 from session_stack.clearing.run import LOCK_KEY
 from session_stack.clearing.schedule import next_run
-from session_stack.management.commands import clear_expired
 from session_stack.models import FailedSignIns
 from session_stack.sign_in.limits import FORGOTTEN
 
@@ -124,7 +124,7 @@ def test_sessions_of_the_hardened_engines_go_alike(
 def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(purge, "PAGES", 1)
+    monkeypatch.setattr(clearing_rows, "PAGES", 1)
     rows(live=0, expired=100)
     with caplog.at_level(logging.INFO, "clearsessions"):
         call_command("clear_expired", "once", "--max-seconds", "0")
@@ -145,7 +145,7 @@ def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
 def test_the_layers_own_command_ends_among_the_files_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(purge, "FILES", 2)
+    monkeypatch.setattr(clearing_files, "FILES", 2)
     files(live=0, expired=5)
     call_command("clearsessions", "--max-seconds", "0")
     assert capsys.readouterr().out.splitlines()[-2:] == [
@@ -222,7 +222,7 @@ def sleeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
         raise StopLoopError
 
     # The command's own: other threads sleep on.
-    monkeypatch.setattr(clear_expired, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(health, "MARK", tmp_path / "mark")
     return slept
 
@@ -234,7 +234,7 @@ def test_the_schedule_clears_at_start_and_waits_for_the_next_time(sleeps: list[f
     with pytest.raises(StopLoopError):
         call_command("clear_expired", "schedule")
     assert not Session.objects.exists()
-    assert 0 < sleeps[0] <= 3600 + settings.ENV.clearsessions_jitter_seconds
+    assert 0 < sleeps[0] <= schedule.NAP_SECONDS
     assert health.main() == 0
 
 
@@ -254,9 +254,9 @@ def test_health_is_the_age_of_the_last_success(
     monkeypatch.setattr(health, "MARK", tmp_path / "mark")
     assert health.main() == 1
     assert capsys.readouterr().out == "no clearing has succeeded yet\n"
-    health.mark_success(datetime.now(UTC) + timedelta(minutes=1))
+    health.mark_fresh(datetime.now(UTC) + timedelta(minutes=1))
     assert health.main() == 0
-    health.mark_success(datetime.now(UTC) - timedelta(minutes=1))
+    health.mark_fresh(datetime.now(UTC) - timedelta(minutes=1))
     assert health.main() == 1
     assert "60 s ago" in capsys.readouterr().out
 
@@ -277,3 +277,19 @@ def test_the_next_run_follows_the_expression_with_bounded_jitter(
     delays = {(next_run(after, expression, 60) - due).total_seconds() for _ in range(50)}
     assert len(delays) > 1
     assert all(0 <= delay <= 60 for delay in delays)
+
+
+def test_a_machine_that_was_suspended_runs_on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that the wait goes by the clock: an own clock that leaps stands for the suspension."""
+    begun = datetime.now(UTC)
+    naps: list[float] = []
+
+    class Leaping(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return begun + timedelta(hours=len(naps))
+
+    monkeypatch.setattr(schedule, "datetime", Leaping)
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(sleep=naps.append))
+    schedule.sleep_until(begun + timedelta(hours=1.5))
+    assert naps == [schedule.NAP_SECONDS] * 2

@@ -5,13 +5,13 @@ import shutil
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -25,11 +25,15 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from hardened_sessions import bounds
-from hardened_sessions.clearing import purge
+from hardened_sessions.clearing import files, steps
+from hardened_sessions.clearing import rows as table
+from hardened_sessions.clearing.files import ExpiredFiles
+from hardened_sessions.clearing.rows import ExpiredRows
+from hardened_sessions.clearing.steps import Progress, paced
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format.keys import hashed
 from hardened_sessions.models import PurgePosition, RevokedCookie
-from hardened_sessions.storage.files import FileStorage, locked
+from hardened_sessions.storage.files import SECOND, FileStorage, locked, mark
 from tests.hardened_sessions.conftest import (
     COOKIE,
     ENGINES,
@@ -60,9 +64,9 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE django_session")
         cursor.execute("DELETE FROM hardened_sessions_change")
-    monkeypatch.setattr(purge, "PAGES", 2)
-    monkeypatch.setattr(purge, "PAGES_MOST", 2)
-    monkeypatch.setattr(purge, "STEP_SECONDS", 10.0)  # however slow the machine is, no step shrinks
+    monkeypatch.setattr(table, "PAGES", 2)
+    monkeypatch.setattr(table, "PAGES_MOST", 2)
+    monkeypatch.setattr(table, "STEP_SECONDS", 10.0)  # however slow the machine is, no step shrinks
 
 
 def insert(count: int, *, every: int = 1) -> None:
@@ -143,7 +147,7 @@ def test_a_row_that_is_being_prolonged_is_not_taken_once_that_commits(
     store: MakeSession, monkeypatch: pytest.MonkeyPatch, other: psycopg.Connection[Any]
 ) -> None:
     insert(5)
-    monkeypatch.setattr(purge, "LOCK_TIMEOUT", "20s")
+    monkeypatch.setattr(table, "LOCK_TIMEOUT", "20s")
     (key,) = other.execute(
         "UPDATE django_session SET expire_date = now() + interval '1 hour' WHERE session_key = "
         "(SELECT session_key FROM django_session LIMIT 1) RETURNING session_key"
@@ -161,7 +165,7 @@ def test_the_pages_are_scanned_in_the_order_they_lie_in(
 ) -> None:
     insert(3000)
     with CaptureQueriesContext(connection) as queries:
-        next(purge.RowPurge().steps())
+        next(ExpiredRows().steps())
     (deletion,) = (
         query["sql"]
         for query in queries.captured_queries
@@ -174,32 +178,103 @@ def test_the_pages_are_scanned_in_the_order_they_lie_in(
 
 
 def test_a_step_takes_as_many_pages_as_its_time_allows() -> None:
-    target, most = purge.STEP_SECONDS, purge.PAGES_MOST
-    assert purge.next_step(100, target) == 100
-    assert purge.next_step(100, 4 * target) == 25
-    assert purge.next_step(1, 100 * target) == 1
-    assert purge.next_step(100, target / 100) == 200
-    assert purge.next_step(100, 0.0) == 200
-    assert purge.next_step(most, target / 2) == most
+    target, most = table.STEP_SECONDS, table.PAGES_MOST
+    assert table.next_step(100, target) == 100
+    assert table.next_step(100, 4 * target) == 25
+    assert table.next_step(1, 100 * target) == 1
+    assert table.next_step(100, target / 100) == 200
+    assert table.next_step(100, 0.0) == 200
+    assert table.next_step(most, target / 2) == most
 
 
-@engines("db")
-def test_after_each_step_a_purge_pauses_as_long_as_it_took(
-    store: MakeSession, small_steps: None, monkeypatch: pytest.MonkeyPatch
+class Hundred:
+    """A clearing of a hundred steps, each of which takes a second."""
+
+    place = "nowhere"
+
+    def __init__(self, clock: "Clock") -> None:
+        self.clock = clock
+
+    def steps(self) -> Iterator[Progress]:
+        for done in range(1, 101):
+            self.clock.now += 1
+            yield Progress("step", done, 100)
+
+
+class Clock:
+    """A clock that only work and pauses move on."""
+
+    def __init__(self) -> None:
+        self.now, self.pauses = 0.0, list[float]()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("within", "shortest", "longest", "took"),
+    [
+        pytest.param(None, 1, 1, 199, id="as-long-as-each-step"),
+        pytest.param(0, 0, 0, 100, id="now"),
+        pytest.param(10, 1, 1, 199, id="too-little-time"),
+        pytest.param(1000, 9, 9.2, 1000, id="spread"),
+        pytest.param(1_000_000, 100, 100, 10_000, id="no-gentler-than-one-in-a-hundred"),
+    ],
+)
+def test_a_clearing_is_as_gentle_as_its_time_allows(
+    monkeypatch: pytest.MonkeyPatch,
+    within: float | None,
+    shortest: float,
+    longest: float,
+    took: float,
 ) -> None:
-    pauses: list[float] = []
-    clock = iter(range(1000))
-    monkeypatch.setattr(
-        purge, "time", SimpleNamespace(sleep=pauses.append, monotonic=lambda: next(clock))
-    )
-    insert(200)
-    steps = list(purge.RowPurge().steps())
-    assert expired() == 0
-    assert pauses == [1] * (len(steps) - 1)
+    clock = Clock()
+    monkeypatch.setattr(steps, "time", clock)
+    assert len(list(paced(Hundred(clock), within))) == 100
+    pauses = clock.pauses or [0]
+    assert shortest - 0.01 <= min(pauses) <= max(pauses) <= longest
+    assert clock.now == pytest.approx(took, rel=0.01)
+    assert len(clock.pauses) == (0 if within == 0 else 99)  # none after the last
 
 
 @engines("db")
-def test_a_purge_waits_for_no_lock_long_and_the_next_run_goes_on(
+@pytest.mark.parametrize("held_by", ["another table", "a trigger"])
+def test_rows_that_can_not_be_removed_are_named_and_all_others_go(
+    store: MakeSession, small_steps: None, held_by: str
+) -> None:
+    insert(400)
+    held = sorted(rows())[::133]
+    names_held = f"'{{{','.join(held)}}}'::varchar[]"
+    holding = {
+        "another table": "CREATE TABLE refers (name varchar(40) REFERENCES django_session); "
+        f"INSERT INTO refers SELECT unnest({names_held})",
+        "a trigger": "CREATE FUNCTION refers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF OLD.session_key = ANY({names_held}) THEN RAISE EXCEPTION 'kept'; END IF; "
+        "RETURN OLD; END $$; CREATE TRIGGER refers BEFORE DELETE ON django_session "
+        "FOR EACH ROW EXECUTE FUNCTION refers()",
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(holding[held_by])
+    try:
+        for _ in range(2):  # the next run says so again
+            with pytest.raises(CommandError, match="4 expired rows can't be removed") as raised:
+                clear()
+            assert all(name in str(raised.value) for name in held)
+            assert "\n" not in str(raised.value)
+            assert sorted(rows()) == held
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE IF EXISTS refers")
+            cursor.execute("DROP FUNCTION IF EXISTS refers CASCADE")
+    assert "4 sessions removed" in clear()
+
+
+@engines("db")
+def test_a_clearing_waits_for_no_lock_long_and_the_next_run_goes_on(
     store: MakeSession, small_steps: None, other: psycopg.Connection[Any]
 ) -> None:
     insert(200)
@@ -212,12 +287,12 @@ def test_a_purge_waits_for_no_lock_long_and_the_next_run_goes_on(
 
 
 @engines("db")
-def test_what_is_saved_beside_a_purge_waits_for_no_more_than_a_step(
+def test_what_is_saved_beside_a_clearing_waits_for_no_more_than_a_step(
     store: MakeSession, small_steps: None, other: psycopg.Connection[Any]
 ) -> None:
     """Check that between two steps nothing is locked: a table lock is had at once."""
     insert(400)
-    steps = purge.RowPurge().steps()
+    steps = ExpiredRows().steps()
     next(steps)
     with other.transaction():
         other.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE NOWAIT")
@@ -230,7 +305,7 @@ def test_what_is_saved_beside_a_purge_waits_for_no_more_than_a_step(
 def test_each_step_is_done_for_good(store: MakeSession, small_steps: None) -> None:
     insert(400)
     left, seen = [400], []
-    for progress in purge.RowPurge().steps():
+    for progress in ExpiredRows().steps():
         left.append(expired())
         seen.append((progress.done, progress.total, progress.removed))
     assert len(left) > 5
@@ -264,11 +339,11 @@ def test_runs_that_end_early_go_on_where_the_last_one_ended(
 
 
 def count_pages() -> int:
-    return purge.RowPurge().pages('"django_session"')
+    return ExpiredRows().pages('"django_session"')
 
 
 @engines("db")
-def test_a_table_that_shrank_since_the_last_run_is_purged_all_the_same(
+def test_a_table_that_shrank_since_the_last_run_is_cleared_all_the_same(
     store: MakeSession, small_steps: None
 ) -> None:
     PurgePosition.objects.create(pk=1, page=1_000_000)
@@ -539,7 +614,7 @@ def test_temporary_files_that_a_crash_left_go_and_fresh_ones_stay(
         os.utime(folder / name, (1, 1))  # an expiry it was to have, not its age
     store.clear_expired()
     assert names(folder) == set(TEMPORARY)
-    monkeypatch.setattr(purge, "ORPHAN_SECONDS", 0.05)  # a file's age can't be set back
+    monkeypatch.setattr(files, "ORPHAN_SECONDS", 0.05)  # a file's age can't be set back
     time.sleep(0.2)
     store.clear_expired()
     assert names(folder) == set()
@@ -562,7 +637,7 @@ STRANGERS = [
 def test_what_is_not_a_session_is_left_alone(
     store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(purge, "ORPHAN_SECONDS", 0.0)
+    monkeypatch.setattr(files, "ORPHAN_SECONDS", 0.0)
     for name in STRANGERS:
         (folder / name).write_bytes(b"mine")
         os.utime(folder / name, (1, 1))
@@ -617,17 +692,32 @@ def test_files_that_somebody_else_removes_meanwhile_are_no_error(
     for name in names(folder):
         os.utime(folder / name, (month, month))
 
-    def list_and_remove(directory: int) -> list[str]:
-        """Return the files' names, none of which is there any more."""
-        listed = real(directory)
-        for name in listed:
-            (folder / name).unlink()
-        return listed
-
-    real = os.listdir
+    listed = list(files.sessions_in(folder))
+    for name in listed:
+        (folder / name).unlink()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "listdir", list_and_remove)
-        assert [progress.removed for progress in purge.FilePurge().steps()] == [0]
+        patch.setattr(files, "sessions_in", lambda directory: iter(listed))
+        assert [progress.removed for progress in ExpiredFiles().steps()] == [0]
+
+
+@engines("file")
+def test_a_large_folder_is_never_held_in_memory(
+    store: MakeSession, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check that the memory in use goes by the step, not by the folder."""
+    monkeypatch.setattr(files, "FILES", 100)
+    write_files(store, 1, -60)
+    for name in (f"{n:040x}" for n in range(20_000)):
+        (folder / f"{COOKIE}{name}").touch()
+        expiry = SECOND + mark(name)
+        os.utime(folder / f"{COOKIE}{name}", ns=(expiry, expiry))
+    tracemalloc.start()
+    try:
+        assert "20,001 of 20,001: 20,001 sessions removed" in clear()
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # the names alone are 2 MB
+    finally:
+        tracemalloc.stop()
+    assert not names(folder)
 
 
 @engines("file")
@@ -636,7 +726,7 @@ def test_a_folder_without_sessions_is_no_error(store: MakeSession, folder: Path)
 
 
 @engines("file")
-def test_a_folder_that_can_not_be_purged_is_said_without_naming_a_session(
+def test_a_folder_that_can_not_be_cleared_is_said_without_naming_a_session(
     store: MakeSession, folder: Path
 ) -> None:
     (name,) = write_files(store, 1, -60)
