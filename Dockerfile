@@ -29,7 +29,7 @@ RUN DOMAIN=localhost SESSION_BACKEND=db \
 FROM build AS test
 # hadolint ignore=DL3008 # whatever Debian has is what its users have
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends postgresql-17 redis-server \
+    && apt-get install -y --no-install-recommends kustomize postgresql-17 redis-server \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home test
 ENV PATH=/usr/lib/postgresql/17/bin:$PATH

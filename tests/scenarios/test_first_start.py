@@ -125,6 +125,18 @@ def test_each_service_reads_its_own_secrets_and_nobody_elses(cache_site: Stack) 
     assert "redis_admin_password" not in held
 
 
+def test_kubernetes_gets_the_same_secrets_one_for_each_reader(cache_site: Stack) -> None:
+    script = ["init", "python", "/init/kubernetes_secrets.py"]
+    printed = json.loads(cache_site.compose("run", "--rm", "--no-TTY", *script).stdout)["items"]
+    secrets = {item["metadata"]["name"]: item["stringData"] for item in printed}
+    assert secrets.keys() == {*SECRETS, "certificates"}  # the authority's key signs any name
+    for volume, names in SECRETS.items():
+        files = in_volume(cache_site, volume, "ls").split()
+        assert sorted(secrets[volume]) == files
+        for name in names:
+            assert secrets[volume][name] == in_volume(cache_site, volume, f"cat {name}")
+
+
 def test_rights_in_redis_that_a_former_release_gave_are_taken_back(cache_site: Stack) -> None:
     in_volume(cache_site, "redis-secrets", r"sed -i 's/ ~session.*/ ~* \&* +@all/' users.acl")
     said = "init: placed users.acl; a running Redis reads it when it restarts\n"

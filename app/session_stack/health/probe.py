@@ -1,5 +1,6 @@
 """The container's health check: `python session_stack/health/probe.py DOMAIN` asks /health/ready.
 
+A second word asks for that: `live` is 200 while a store is away, too.
 Exit status 0 on a 200, else 1 with the answer on stdout, where `docker inspect` shows it. A bare
 socket, because Docker starts this every few seconds and imports would be most of its cost.
 """
@@ -10,9 +11,9 @@ import sys
 TIMEOUT_SECONDS = 3.0
 
 
-def main(domain: str) -> int:
+def main(domain: str, path: str = "ready") -> int:
     """Ask this container's gunicorn once; return the exit status."""
-    request = f"GET /health/ready HTTP/1.0\r\nHost: {domain}\r\n\r\n".encode()
+    request = f"GET /health/{path} HTTP/1.0\r\nHost: {domain}\r\n\r\n".encode()
     try:
         with socket.create_connection(("127.0.0.1", 8000), TIMEOUT_SECONDS) as connection:
             connection.sendall(request)
@@ -26,4 +27,4 @@ def main(domain: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
