@@ -22,7 +22,7 @@ def leave_mark(request: HttpRequest, template: str) -> str:
 
 
 class AfterwardsMiddleware:
-    """Send `Server-Timing`, and fill in the marks; stands above all that adds headers."""
+    """Send `Server-Timing`, and put what only the finished answer knows into its page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

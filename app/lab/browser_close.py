@@ -13,7 +13,7 @@ from lab.cookie import UNTIL_BROWSER_CLOSES
 
 
 class BrowserCloseMiddleware:
-    """Take the lifetime off the cookie of such a session; stands above SessionMiddleware."""
+    """Let a cookie end with the browser where its session asks; stands above SessionMiddleware."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

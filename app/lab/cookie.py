@@ -27,7 +27,7 @@ def describe(value: str | None) -> Cookie | None:
     if value is None:
         return None
     name = settings.SESSION_COOKIE_NAME
-    return Cookie(name=name, start=f"{value[:SHOWN_CHARACTERS]}…", size=len(name) + 1 + len(value))
+    return Cookie(name=name, start=f"{value[:SHOWN_CHARACTERS]}…", size=len(name) + len(value))
 
 
 def attributes(session: SessionBase) -> list[tuple[str, str]]:

@@ -43,7 +43,6 @@ GROUPS = {
         Page("myths", "Myths", "What tutorials get wrong, disproved."),
     ),
 }
-PAGES = tuple(page for pages in GROUPS.values() for page in pages)
 
 
 def navigation(request: HttpRequest) -> dict[str, object]:
@@ -52,4 +51,4 @@ def navigation(request: HttpRequest) -> dict[str, object]:
     current = match.url_name if match else None
     if match and match.route.startswith("accounts/"):
         current = "account"
-    return {"page_groups": GROUPS, "pages": PAGES, "current_page": current}
+    return {"page_groups": GROUPS, "current_page": current}

@@ -36,6 +36,7 @@ urlpatterns = [
     path("choose/", choose.choose, name="choose"),
     path("compare/", compare.compare, name="compare"),
     path("cookies/", cookies.cookies, name="cookies"),
+    path("cookies/over-http/", cookies.over_http, name="over_http"),
     path("tokens/", tokens.tokens, name="tokens"),
     path("myths/", myths.myths, name="myths"),
     path("pitfalls/", pitfalls.pitfalls, name="pitfalls"),

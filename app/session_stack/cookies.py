@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class CookieNamesMiddleware(MiddlewareMixin):
-    """Drop such cookies; stands above whatever reads `request.COOKIES`."""
+    """Drop cookies whose names only look like the site's; stands above all that read `COOKIES`."""
 
     def process_request(self, request: HttpRequest) -> None:
         """Have Django parse only what is left."""

@@ -55,6 +55,7 @@ class Env:
 
     # Where the site is
     domain: str
+    http_port: int
     https_port: int
     hsts_seconds: int
     hsts_include_subdomains: bool
@@ -386,6 +387,7 @@ def read(environ: Mapping[str, str]) -> Env:
     session_layer = reader.value("SESSION_LAYER", layer, "hardened")
     env = Env(
         domain=reader.value("DOMAIN", domain),
+        http_port=reader.value("HTTP_PORT", integer(1, 65535), "80"),
         https_port=reader.value("HTTPS_PORT", integer(1, 65535), "443"),
         hsts_seconds=reader.value("HSTS_SECONDS", integer(0, 2**31 - 1), "0"),
         hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),

@@ -48,7 +48,7 @@ def test_layer_and_stack_compare_cookies_names_alike() -> None:
     assert (layer / "cookie_names.py").read_text() == (stack / "cookie_names.py").read_text()
 
 
-@pytest.mark.lesson(10, 44)
+@pytest.mark.lesson(44)
 def test_every_engine_has_its_service_and_profile() -> None:
     for backend in ENGINES:
         assert re.search(

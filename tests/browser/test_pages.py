@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import SESSION_COOKIE
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from window import Visit
 
 from stack import Stack
@@ -113,7 +113,7 @@ def test_a_first_visit_is_light(visit: Callable[..., Visit]) -> None:
         assert 1000 < sum(sizes) <= FIRST_VISIT_BYTES, path
 
 
-@pytest.mark.lesson(14)
+@pytest.mark.lesson(6, 14)
 def test_the_browser_keeps_the_cookie_as_the_server_asked(
     visit: Callable[..., Visit], site: Stack
 ) -> None:
@@ -128,6 +128,41 @@ def test_the_browser_keeps_the_cookie_as_the_server_asked(
     assert (session["domain"], session["path"]) == ("localhost", "/")
     assert window.page.evaluate("document.cookie") == ""
     expect(window.open("/cookies/").locator("[data-document-cookie]")).to_have_text('""')
+    page = window.open("/pitfalls/")
+    expect(page.locator("[data-finds-cookie]")).to_have_text("false")
+    page.get_by_role("button", name="Try it in this browser").click()
+    tried = page.locator("[data-too-large] [role=status]")
+    expect(tried).to_contain_text("Set with 4096 bytes: the browser has 4096.")
+    expect(tried).to_contain_text("Set again with 4097: it still has 4096")
+
+
+@pytest.mark.lesson(14)
+@pytest.mark.parametrize("engine", ["cache"], indirect=True)
+def test_plain_http_gets_no_cookie_under_a_real_name(browser: Browser, site: Stack) -> None:
+    def found(name: str) -> str:
+        url = f"https://{name}:{site.settings['HTTPS_PORT']}"
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(f"{url}/")
+        page.goto(f"{url}/cookies/")
+        page.get_by_role("link", name="Ask over http").click()
+        page.wait_for_url(f"{url}/cookies/?over-http=*")
+        assert SESSION_COOKIE in page.locator("#in-your-browser ~ p").first.inner_text()
+        said = page.get_by_role("status").inner_text()
+        context.close()
+        return said
+
+    def serve(**settings: str) -> None:
+        services = ("nginx", "app-cache")
+        site.compose("up", "--detach", "--wait", "--no-deps", *services, settings=settings)
+
+    # Browsers take localhost for secure, and the page says so.
+    assert "because this site’s name is localhost" in found("localhost")
+    try:
+        serve(DOMAIN="www.example.org")
+        assert found("www.example.org") == "Your browser asked over http, and sent no cookie."
+    finally:
+        serve()
 
 
 def test_everything_works_without_a_script(visit: Callable[..., Visit]) -> None:

@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
 CHROMIUM = Path(__file__).parent / "chromium"
 # As root, as in a container, Chromium's own sandbox can't be set up.
-ARGUMENTS = ("--no-sandbox",)
+ARGUMENTS = ("--no-sandbox", "--host-resolver-rules=MAP www.example.org 127.0.0.1")
 
 # Before the page's own scripts run.
 WATCH = """

@@ -95,6 +95,13 @@ def test_the_plain_port_redirects_with_path_and_query(cache_site: Stack) -> None
     assert answer.status_code == 308
     assert answer.headers["Location"] == f"{cache_site.url}/a%20b/c?next=%2Fx&empty="
     assert "Set-Cookie" not in answer.headers
+    for cookies, word in (("", "none"), ("a=b", "other"), ("a=b; __Host-sessionid=c", "site")):
+        asked = httpx.get(
+            f"{cache_site.http_url}/cookies/over-http/?x=y", headers={"Cookie": cookies}
+        )
+        assert asked.status_code == 307
+        assert asked.headers["Location"] == f"{cache_site.url}/cookies/?over-http={word}"
+        assert asked.headers["Cache-Control"] == "no-store"
 
 
 def test_no_redirect_names_the_port_inside_the_container(

@@ -90,12 +90,14 @@ def near(one: datetime, other: datetime) -> bool:
 
 
 EXPECTED = {
-    "columns": r"[0-9a-z]+\|[\x20-\x7e]+\|\d{4}-\d\d-\d\d ",
+    "columns": r"session_key\|session_data\|expire_date\n[0-9a-z]+\|[\x20-\x7e]+\|\d{4}-\d\d-\d\d ",
     "decoded": r"(?m)^\{'visits': 1\}$",
     "scan": r"session",
     "refused": r"NOPERM[^\n]*\n+[^\n]*NOPERM",
     "listing": r"-sessionid[0-9a-z]+",
-    "nothing": r"\A0\Z",
+    "file": r"^[\x20-\x7e\s]+$",
+    "cookie": r'^\{"visits": 1\}$',
+    "nothing": r"\A\d+\Z",
 }
 
 

@@ -20,7 +20,7 @@ from hardened_sessions.format.record import Stored, epoch
 from hardened_sessions.format.redis_names import redis_name
 from hardened_sessions.storage.files import folder
 from hardened_sessions.stored_session import StoredSession
-from lab.layers import Command, Place, backend, stock
+from lab.layers import Command, Place, Shows, backend, stock
 from lab.layers.commands import IN_REDIS, ROW, SHELL
 from session_stack.layers import session_class
 
@@ -30,6 +30,7 @@ FETCH = (
     "kept = session.storage.fetch(('{name}',), fresh=True); "
 )
 DATA = FETCH + "print(kept.data)"
+DECODED = "print(Session.objects.get(session_key='{name}').get_decoded())"
 ENDS = (
     "from datetime import UTC, datetime; "
     + FETCH
@@ -80,12 +81,9 @@ def ends(stored: Stored) -> datetime:
     return datetime.fromtimestamp(stored.expires, UTC)
 
 
-def shell(backend: str, stored: Stored) -> tuple[Command, Command]:
-    """Return the commands that read the value with the engine's own code."""
-    return (
-        Command("decoded", SHELL.format(backend=backend, code=DATA.format(name=stored.name))),
-        Command("expires", SHELL.format(backend=backend, code=ENDS.format(name=stored.name))),
-    )
+def shell(backend: str, shows: Shows, code: str, stored: Stored) -> Command:
+    """Return a command that runs a line of Python in the app's container."""
+    return Command(shows, SHELL.format(backend=backend, code=code.format(name=stored.name)))
 
 
 def row(backend: str, stored: Stored) -> Place:
@@ -99,7 +97,8 @@ def row(backend: str, stored: Stored) -> Place:
         expires=ends(stored),
         commands=(
             Command("raw", ROW.format(column="session_data", where=where)),
-            *shell(backend, stored),
+            shell(backend, "decoded", DECODED, stored),
+            shell(backend, "expires", ENDS, stored),
         ),
     )
 
@@ -121,7 +120,7 @@ def redis_key(backend: str, stored: Stored) -> list[Place]:
             commands=(
                 Command("raw", IN_REDIS.format(command=f"get {name}")),
                 Command("seconds left", IN_REDIS.format(command=f"ttl {name}")),
-                *(shell(backend, stored)[:1] if decides else ()),
+                *((shell(backend, "decoded", DATA, stored),) if decides else ()),
             ),
         )
     ]
@@ -139,7 +138,7 @@ def file(backend: str, stored: Stored) -> Place:
         expires=ends(stored),
         commands=(
             Command("raw", f"{execute} cat {path}"),
-            shell(backend, stored)[0],
+            shell(backend, "decoded", DATA, stored),
             Command("expires", f"{execute} date --utc --iso-8601=seconds --reference={path}"),
         ),
     )

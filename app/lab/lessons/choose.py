@@ -88,33 +88,33 @@ def choose(database: str, contents: str, loss: str, rate: int) -> Choice:
         if contents == "yes":
             return Choice(
                 "cache",
-                "Nothing shared but Redis can hold sessions that do not fit into a cookie, or are "
-                "not for their owner’s eyes.",
+                "Sessions do not fit into a cookie, or their owner must not read them. Without a "
+                "shared database, the hosts can share a Redis.",
                 "An emptied Redis forgets them all. With a database that all hosts share: db.",
             )
         return Choice(
             "signed_cookies",
-            "The browser carries the session, so no host needs to find it. Its owner can read it, "
-            "and 4,096 bytes are all there is.",
-            "With a database that all hosts share: db, whose sessions nobody can read or keep.",
+            "The browser carries the session, so hosts need not share anything but their "
+            "SECRET_KEY. Its owner can read it, and it has room for 4,096 bytes.",
+            "With a database that all hosts share: db, whose sessions stay on the server.",
         )
     if rate < pays:
         return Choice(
             "db",
-            f"One store, which is backed up already. Redis would save {saving}: at {rate} a "
-            f"second that is {rate * saved_by_redis() / 10_000:.1f} % of one processor.",
-            f"From about {pays} a second on, a quarter of a processor is saved: cached_db.",
+            f"One store, which you back up already. Redis would save {saving}: at {rate} a second, "
+            f"{rate * saved_by_redis() / 10_000:.1f} % of one processor.",
+            f"From about {pays} a second on, Redis saves a quarter of a processor: then cached_db.",
         )
     if loss == "yes":
         return Choice(
             "cache",
-            "Redis alone holds the session, which spares Postgres each save. An emptied Redis "
-            "signs everybody out, and you said that it may.",
-            "If it may not: cached_db, which costs a write more and loses nothing.",
+            "Redis alone holds the sessions, so no save goes to Postgres. An emptied Redis signs "
+            "everybody out, and you said that it may.",
+            "If it may not: cached_db, which also writes each save to Postgres, and loses nothing.",
         )
     return Choice(
         "cached_db",
-        f"Rows in Postgres that Redis answers for: {saving} less than db, and it goes on when "
-        "Redis is away.",
+        f"Sessions are rows in Postgres, and Redis answers most reads: that saves {saving}. While "
+        "Redis is away, Postgres answers.",
         f"Below about {pays} a second, db alone is enough.",
     )

@@ -71,7 +71,7 @@ def run(line: str, names: dict[str, Any]) -> str:
         return repr(eval(line, names))  # noqa: S307 - a constant of this module
     except SyntaxError:
         exec(line, names)  # noqa: S102 - likewise
-        return "None"
+        return "–"
 
 
 def key_in_the_store(engine: Engine) -> str:
@@ -80,7 +80,10 @@ def key_in_the_store(engine: Engine) -> str:
     session.save()
     try:
         key = session.session_key or ""
-        return "the key itself" if key in stored_text(session) else "only its hash"
+        text = stored_text(session)
+        if not text:
+            return "nothing is stored: the browser alone has the session"
+        return "the key itself" if key in text else "only its hash"
     finally:
         session.delete()
 
@@ -130,6 +133,8 @@ def stored_text(session: SessionBase) -> str:
     if isinstance(session, sqlite_engine.SessionStore):
         select = "SELECT key || data FROM session WHERE key = ?"
         return "".join(text for (text,) in session.execute(select, session.session_key))
+    if layer().in_cookie(backend()):
+        return ""
     return " ".join(
         place.name + place.raw for place in layer().places(backend(), session.session_key or "")
     )
@@ -141,28 +146,29 @@ LACKS: tuple[tuple[str, Callable[[Engine], str], bool, str], ...] = (
         "Whoever reads the store has every session",
         key_in_the_store,
         True,
-        "A backup of this file signs its thief in as anybody. A store that holds a hash of each "
-        "key gives nothing away.",
+        "Whoever takes a backup of this file can send any visitor’s cookie. Where a store holds "
+        "only the hash of each key, a copy of it opens no session.",
     ),
     (
         "Two requests at once: the later save wins",
         two_writers,
         True,
-        "Each save writes the whole session. Compare-and-set, and a merge by key, keep both.",
+        "Each save writes the whole session. The hardened engines with a store keep both changes: "
+        "they write only over what they read (compare-and-set), and merge by key where that has "
+        "changed.",
     ),
     (
         "A store that is away looks like an error of the site",
         store_away,
         False,
-        "The hardened layer answers 503 with Retry-After and touches no cookie; Compare has the "
-        "outages that were measured.",
+        "The hardened layer answers 503 with Retry-After, and leaves the cookie alone.",
     ),
     (
         "A value that was moved to another key is believed",
         moved_row,
         False,
-        "The signature covers the value, not whose it is. The hardened layer’s rows name their "
-        "key’s hash, and are refused under another one.",
+        "The signature covers the data, not the key that it belongs to. A row of the hardened "
+        "layer repeats the hash of its key, and is refused under any other.",
     ),
 )
 

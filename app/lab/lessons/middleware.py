@@ -16,13 +16,14 @@ from django.utils.module_loading import import_string
 SESSIONS = ("SessionMiddleware", "HardenedSessionMiddleware")
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 
-# What Django's own do, as far as it concerns a session; others say so in their docstring.
+# What those of other projects do, as far as it concerns a session; the rest have a docstring.
 WORDS = {
-    "SecurityMiddleware": "Redirects http to https and sets HSTS.",
+    "SecurityMiddleware": "Redirects http to https, and sets HSTS and other headers.",
+    "WhiteNoiseMiddleware": "Answers for style sheets, scripts and pictures.",
     "ContentSecurityPolicyMiddleware": "Sets the Content-Security-Policy header.",
     "SessionMiddleware": "Gives the request its session; saves it and sets its cookie.",
     "CommonMiddleware": "Adds the slash that an address lacks.",
-    "CsrfViewMiddleware": "Refuses a form of another site.",
+    "CsrfViewMiddleware": "Refuses a form that another site sent.",
     "AuthenticationMiddleware": "Finds the user by what the session holds.",
     "MessageMiddleware": "Keeps messages in the session until a page shows them.",
     "XFrameOptionsMiddleware": "Forbids other sites to frame the page.",
@@ -106,7 +107,10 @@ def recorded(
 
     def pass_on(request: HttpRequest) -> HttpResponse:
         step.adds_to_request = sorted(
-            name for name in vars(request) if name not in before and not name.startswith("_")
+            name
+            for name in vars(request)
+            # Not what Django works out and keeps when somebody first asks, such as `headers`.
+            if name not in before and not name.startswith("_") and not hasattr(HttpRequest, name)
         )
         response = inner(request)
         inside["headers"] = set(response.headers)
@@ -118,4 +122,4 @@ def recorded(
 
 def first_line(middleware: type) -> str:
     """Return what a middleware says of itself."""
-    return (middleware.__doc__ or "").strip().partition("\n")[0]
+    return (middleware.__doc__ or "").strip().partition("\n")[0].replace("`", "")

@@ -38,11 +38,13 @@ def missing_right(session: SessionBase) -> object:
 
 
 def early_wrong(session: SessionBase) -> None:
-    session.set_expiry(timedelta(minutes=30))  # Django stores a fixed moment
+    # Django stores the moment half an hour from now.
+    session.set_expiry(timedelta(minutes=30))
 
 
 def early_right(session: SessionBase) -> None:
-    session.set_expiry(30 * 60)  # seconds, counted from each change
+    # Seconds, counted from each change.
+    session.set_expiry(30 * 60)
 
 
 def closed_wrong(session: SessionBase) -> None:
@@ -50,15 +52,17 @@ def closed_wrong(session: SessionBase) -> None:
 
 
 def closed_right(session: SessionBase) -> None:
-    session.set_expiry(None)  # SESSION_COOKIE_AGE
+    # Back to SESSION_COOKIE_AGE.
+    session.set_expiry(None)
 
 
-def script_wrong(session: SessionBase) -> object:
-    return f'document.cookie.includes("{settings.SESSION_COOKIE_NAME}")'
+# For the browser, which runs it on the page itself.
+SCRIPT_WRONG = f'document.cookie.includes("{settings.SESSION_COOKIE_NAME}=")'
 
 
 def script_right(session: SessionBase) -> object:
-    return {"theme": session.get("theme", "light")}  # into the page, or a JSON view of your own
+    # Into the page, or the answer of a JSON view.
+    return {"theme": session.get("theme", "light")}
 
 
 def basket(session: SessionBase, result: object) -> str:
@@ -97,7 +101,7 @@ class Mistake:
     slug: str
     title: str
     happens: str
-    wrong: Code
+    wrong: Code | str  # a string is JavaScript
     right: Code
     look: Callable[[SessionBase, object], str]
 
@@ -131,9 +135,10 @@ MISTAKES = (
     Mistake(
         "no-script",
         "JavaScript can’t read the cookie",
-        "The cookie is HttpOnly, so that a smuggled-in script can’t steal it. A page’s own "
-        "script needs the value, not the cookie: put it into the page.",
-        script_wrong,
+        "The cookie is HttpOnly, so that a script which an attacker smuggles into a page can’t "
+        "steal it. Your own script needs a value of the session, not the cookie: put the value "
+        "into the page.",
+        SCRIPT_WRONG,
         script_right,
         returned,
     ),
@@ -161,11 +166,18 @@ def shown(run_them: bool) -> list[tuple[Mistake, Outcome, Outcome]]:
     return [
         (
             mistake,
-            Outcome(body(mistake.wrong), run(mistake, mistake.wrong) if run_them else ""),
-            Outcome(body(mistake.right), run(mistake, mistake.right) if run_them else ""),
+            outcome(mistake, mistake.wrong, run_them),
+            outcome(mistake, mistake.right, run_them),
         )
         for mistake in MISTAKES
     ]
+
+
+def outcome(mistake: Mistake, code: Code | str, run_it: bool) -> Outcome:
+    """Return a piece of code and, where asked, what it did; the browser runs its own."""
+    if isinstance(code, str):
+        return Outcome(code, "")
+    return Outcome(body(code), run(mistake, code) if run_it else "")
 
 
 def run(mistake: Mistake, code: Code) -> str:

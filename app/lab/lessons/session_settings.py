@@ -7,7 +7,7 @@ from django.conf import global_settings, settings
 
 # The line of `.env` that changes a setting; what is not here is fixed by the stack.
 VARIABLES = {
-    "SESSION_ENGINE": "SESSION_BACKEND",
+    "SESSION_ENGINE": "COMPOSE_PROFILES",
     "SESSION_COOKIE_NAME": "SESSION_COOKIE_NAME",
     "SESSION_COOKIE_AGE": "SESSION_COOKIE_AGE_SECONDS",
     "SESSION_EXPIRE_AT_BROWSER_CLOSE": "SESSION_EXPIRE_AT_BROWSER_CLOSE",
@@ -70,7 +70,9 @@ def setting(name: str) -> Setting:
     """Return one setting with who set it."""
     default, value = getattr(global_settings, name), getattr(settings, name)
     variable = VARIABLES.get(name, "")
-    if variable in settings.ENV.given:
+    if name == "SESSION_ENGINE":
+        set_by = "the profile of docker compose"
+    elif variable in settings.ENV.given:
         set_by = f"{variable}, in .env or the compose file"
     elif settings.is_overridden(name):  # type: ignore[misc] # the stubs lack it
         set_by = "this stack"

@@ -12,6 +12,11 @@ from session_stack.layers import session_class
 VALUES: dict[str, Any] = {"visits": 3, "cart": {"apple": 2}, "name": "Ada"}
 
 
+CODE = "\n".join(
+    [*(f"session[{name!r}] = {value!r}" for name, value in VALUES.items()), "session.save()"]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """What an engine made of the values."""

@@ -2,9 +2,11 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from lab import over_http as plain
 from lab.headers import OTHER_COOKIES, SESSION_COOKIE
 
 
@@ -17,5 +19,12 @@ def cookies(request: HttpRequest) -> HttpResponse:
         "other_cookies": OTHER_COOKIES,
         "hsts_seconds": settings.SECURE_HSTS_SECONDS,
         "domain": settings.ENV.domain,
+        "http_address": plain.address(),
+        "finding": plain.finding(request.GET.get("over-http", "")),
     }
     return render(request, "lab/cookies.html", context)
+
+
+def over_http(request: HttpRequest) -> HttpResponse:
+    """Say that a browser came over https, though the link says http, which nginx answers itself."""
+    return redirect(f"{reverse('cookies')}?over-http=https")

@@ -1,5 +1,6 @@
 """What goes wrong with sessions."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -16,5 +17,6 @@ def pitfalls(request: HttpRequest) -> HttpResponse:
         "mistakes": shown(run_them=request.method == "POST"),
         "pitfalls": PITFALLS,
         "layer": layer().describe(),
+        "cookie_name": settings.SESSION_COOKIE_NAME,
     }
     return render(request, "lab/pitfalls.html", context)

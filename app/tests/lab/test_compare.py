@@ -28,8 +28,10 @@ def test_every_recorded_fact_is_a_row_and_every_row_is_recorded() -> None:
             assert answers, name
 
 
+@pytest.mark.lesson(10)
 def test_the_page_says_what_was_recorded(visitor: Client) -> None:
     page = text_of(visitor.get("/compare/"))
+    assert re.findall(r'<th scope="col"[^>]*><code>(\w+)</code>', page) == [*ENGINES]
     words = {True: "yes", False: "no", None: "–"}
     for fact, answers in table():
         row = page.split(f'<th scope="row">{fact.question}</th>')[1].split("</tr>")[0]

@@ -1,12 +1,14 @@
 """The page of cookies and headers says what is really sent."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
 from lab.headers import HEADERS, SESSION_COOKIE
+from lab.over_http import FINDINGS, LOCAL, address, finding
 from tests.lab.visiting import key_of, text_of
 
 pytestmark = pytest.mark.django_db
@@ -61,3 +63,21 @@ def test_what_the_page_says_of_other_names_holds(visitor: Client) -> None:
     planted = f"\xe2\x80\x80{settings.SESSION_COOKIE_NAME}={key_of(visitor)}"
     answer = visitor.get("/", headers={"Cookie": planted})
     assert answer.context["visits"] == 1
+
+
+@pytest.mark.parametrize("word", ["none", "other", "site", "https", "anything else"])
+def test_what_came_over_http_is_said_in_words(visitor: Client, settings, word: str) -> None:
+    settings.ENV = replace(settings.ENV, http_port=8080)
+    page = text_of(visitor.get("/cookies/", {"over-http": word}))
+    assert 'href="http://www.example.org:8080/cookies/over-http/"' in page
+    assert [found.says for found in FINDINGS.values() if found.says in page] == (
+        [FINDINGS[word].says] if word in FINDINGS else []
+    )
+    settings.ENV = replace(settings.ENV, domain="localhost", http_port=80)
+    assert address() == "http://localhost/cookies/over-http/"
+    found = finding(word)
+    assert found == (LOCAL if word == "site" else FINDINGS.get(word))
+
+
+def test_a_browser_that_asks_over_https_in_its_place_is_told_so(visitor: Client) -> None:
+    assert visitor.get("/cookies/over-http/")["Location"] == "/cookies/?over-http=https"

@@ -43,7 +43,7 @@ def test_the_cookie_is_described_and_not_given_away(visitor: Client) -> None:
     page = visitor.get("/").content.decode()
     assert f"{key[:8]}…" in page
     assert key not in page
-    assert f"{len('__Host-sessionid') + 1 + 32} of 4096 bytes" in page
+    assert f"{len('__Host-sessionid') + 32} of 4096 bytes" in page
     assert "A random key" in page
 
 

@@ -52,7 +52,7 @@ def test_the_stored_bytes_and_what_they_say(engine: str, visitor: Client) -> Non
         assert any(re.search(r'{"visits": ?2}$', value) for value in raw)
     if engine == "signed_cookies":
         assert raw == [f"{key_of(visitor)[:8]}…"]
-    assert f"{len('__Host-sessionid') + 1 + len(key_of(visitor))} of 4096 bytes" in page
+    assert f"{len('__Host-sessionid') + len(key_of(visitor))} of 4096 bytes" in page
 
 
 @pytest.mark.lesson(9)

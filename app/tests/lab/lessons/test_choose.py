@@ -3,6 +3,8 @@
 from itertools import product
 
 import pytest
+from django.core.cache.backends import memcached
+from django.core.cache.backends.base import BaseCache
 from django.test import Client
 
 from lab.lessons import choose as lesson
@@ -70,4 +72,7 @@ def test_a_rate_that_is_none_is_told_so_beside_the_field(visitor: Client, rate: 
 
 
 def test_memcached_is_answered_too(visitor: Client) -> None:
-    assert "Memcached evicts" in text_of(visitor.get("/choose/"))
+    page = text_of(visitor.get("/choose/"))
+    for name in ("PyMemcacheCache", "PyLibMCCache"):
+        assert f"<code>{name}</code>" in page
+        assert issubclass(getattr(memcached, name), BaseCache)
