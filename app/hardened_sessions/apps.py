@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
 
 
 class HardenedSessionsConfig(AppConfig):
@@ -16,13 +17,13 @@ class HardenedSessionsConfig(AppConfig):
 
         orm.teach()
 
-        user_logged_in.connect(rotate_at_sign_in, dispatch_uid="hardened_sessions")
 
-
+# Before any models.py is imported, so that other receivers find the key that the visitor gets.
+@receiver(user_logged_in, dispatch_uid="hardened_sessions")
 def rotate_at_sign_in(sender: Any, request: Any, **kwargs: Any) -> None:
     """Change the key also where the same user signs in again: Django does not (ASVS 7.2.4)."""
     from hardened_sessions.session import HardenedSession
 
     session = getattr(request, "session", None)
-    if isinstance(session, HardenedSession) and not session.rotated:
-        session.cycle_key()
+    if isinstance(session, HardenedSession) and (session.renewing or not session.rotated):
+        session.cycle_key_anew()

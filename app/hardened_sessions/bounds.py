@@ -25,8 +25,11 @@ REDIS_FSYNC: Final = 2.5
 # A file's lock is held for one read and one rename; many may wait for it.
 FILE_LOCK: Final = 2.0
 
-# After signing in, or a changed password, the former key answers 503 for this long, for the
-# requests that were under way; then it is unknown.
+# A key that was replaced is known for this long. The former key of an anonymous session leads to a
+# copy of what it held; where nobody signed in, it leads to the session until the new one was seen.
+FORMER: Final = 60.0
+# The former key of a signed-in session opens nothing, but for this long the answers to requests
+# that were under way leave the browser's cookie alone: it may be the new one.
 ROTATED: Final = 10.0
 
 # A request that took longer than this asks the store once more before it sends a cookie again, or
@@ -39,7 +42,6 @@ COOKIE: Final = 400 * 24 * 3600.0
 REVOKED: Final = COOKIE + 24 * 3600.0
 
 RETRY_AFTER: Final = 2
-RETRY_AFTER_ROTATED: Final = 1
 # A save that others overtake tries again for this long, with a pause of random length between.
 MERGE: Final = 3.0
 MERGE_PAUSE: Final = 0.2  # at most

@@ -21,13 +21,6 @@ class SessionUnavailableError(Exception):
         self.retry_after = retry_after
 
 
-class SessionRotatedError(SessionUnavailableError):
-    """The key was replaced a moment ago: the browser is about to get, or has, the new one."""
-
-    def __init__(self) -> None:
-        super().__init__("session", "its key was replaced", bounds.RETRY_AFTER_ROTATED)
-
-
 class ForeignSessionError(Exception):
     """A response was about to go to one visitor with the session of another; nothing was sent."""
 

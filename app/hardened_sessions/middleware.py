@@ -47,16 +47,16 @@ class HardenedSessionMiddleware(SessionMiddleware):
         foreign.give(request, session)
 
     def take_over(self, name: str, value: str) -> SessionBase:
-        """Take a session from the cookie of the old name, under a new key at once.
+        """Take a session from the cookie of the old name, under a new key.
 
-        The old cookie may lack what the new name promises, so its key must be of no further use.
+        The old cookie may lack what the new name promises, so its key is soon of no further use.
         """
         session = self.SessionStore(self.key_in(value))
         try:
             if isinstance(session, HardenedSession) and keys.is_key(value):
                 session.came_by(name)
             if dict(session.items()):
-                session.cycle_key()
+                session.renew_key() if isinstance(session, HardenedSession) else session.cycle_key()
         except SessionUnavailableError:
             pass  # remembered: the response will say so
         return session
@@ -110,7 +110,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
         if settings.SESSION_SAVE_EVERY_REQUEST:
             session._get_session()  # or one that expired would be saved as if it had not
         if session.is_empty():
-            if sent:
+            if sent and not session.keeps_cookie:
                 delete_cookie(response, settings.SESSION_COOKIE_NAME)
             self.delete_old_cookie(request, response)
             if sent or session.accessed:
@@ -119,6 +119,8 @@ class HardenedSessionMiddleware(SessionMiddleware):
         if session.accessed:
             patch_vary_headers(response, ("Cookie",))
         wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+        if session.keeps_cookie and session.session_key is None:
+            wanted = False  # nobody would come back to it
         if wanted and response.status_code < 500:
             try:
                 session.save()

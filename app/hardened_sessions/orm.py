@@ -96,10 +96,10 @@ class NamedIn(Named, In):
 
 
 def decoded(row: Any) -> dict[str, Any]:
-    """Return what the visitor put in: nothing for a row that is another one's pointer."""
+    """Return what the visitor put in: nothing for what a replaced key has left behind."""
     serializer = codec.serializer_of(import_module(settings.SESSION_ENGINE).SessionStore())
     found = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
-    return found.data if found is not None else {}
+    return found.data if found is not None and found.mark != "copy" else {}
 
 
 def teach() -> None:

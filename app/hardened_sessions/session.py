@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 
 from hardened_sessions import bounds, events
-from hardened_sessions.errors import SessionUnavailableError
+from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
 from hardened_sessions.format import codec
 from hardened_sessions.format.record import epoch
 
@@ -48,6 +49,9 @@ class HardenedSession(SessionBase):
         # The browser keeps the key that it has; the response gives it no new one.
         self.keeps_cookie = False
         self.rotated = False
+        self.renewing = False  # the next save changes the key
+        self.led = False  # the key that came is a former one, and led here
+        self.replaced = False  # the key that came is a former one, and opens nothing
         self.began = time.monotonic()
 
     if TYPE_CHECKING:  # of SessionBase, whose stubs lack it
@@ -74,6 +78,27 @@ class HardenedSession(SessionBase):
     def slow(self) -> bool:
         """Return whether the request takes so long that another may well have changed the key."""
         return time.monotonic() - self.began > bounds.UNDER_WAY
+
+    def renew_key(self) -> None:
+        """Have the next save change the key, though nobody signs in.
+
+        The former key leads to the session until the new one was seen, `bounds.FORMER` at most; a
+        sign-out by either ends both.
+        """
+        self.renewing = not self.led
+        self.modified = True
+
+    def cycle_key_anew(self) -> None:
+        """Change the key at a sign-in of whose session it is already.
+
+        Where another request replaced or ended the session first, this one begins another: its
+        visitor has shown who it is.
+        """
+        try:
+            self.cycle_key()
+        except (SessionInterrupted, SessionConflictError):
+            self.create()
+            self.rotated, self.keeps_cookie = True, False
 
     async def acycle_key(self) -> None:
         """See `cycle_key`."""

@@ -16,12 +16,11 @@ from hardened_sessions import bounds, events
 from hardened_sessions.conf import options
 from hardened_sessions.errors import (
     SessionConflictError,
-    SessionRotatedError,
     SessionTooLargeError,
     SessionUnavailableError,
 )
 from hardened_sessions.format import codec, encryption, keys
-from hardened_sessions.format.record import Draft, Kind, Pointer, Stored, who
+from hardened_sessions.format.record import Draft, Kind, Mark, Pointer, Stored, who
 from hardened_sessions.merge import IdentityChangedError, merge, same
 from hardened_sessions.session import Data, HardenedSession
 
@@ -47,14 +46,19 @@ class Storage(Protocol):
     def replace(self, stored: Stored, name: str, draft: Draft) -> Stored | None:
         """Compare and set; None where the session is not as it was loaded."""
 
-    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
-        """Compare, move to a new name and leave a pointer; None as `replace`."""
+    def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, move to a new name and leave `left` under the former; None as `replace`."""
 
     def remove(self, names: tuple[str, ...]) -> list[Stored]:
         """End sessions, return when that holds, and return what was there."""
 
     def decode(self, stored: Stored) -> Data:
         """Return what the stored bytes say, in a dict of its own."""
+
+
+def new_key() -> str:
+    """Return a key that nobody could guess."""
+    return get_random_string(keys.KEY_LENGTH, VALID_KEY_CHARS)
 
 
 class StoredSession(HardenedSession):
@@ -67,7 +71,6 @@ class StoredSession(HardenedSession):
         self.stored: Stored | None = None
         self.cleared = False
         self.most: float | None = None  # bytes that it may take, where not as the settings say
-        self.rotation_pending = False
         self.by_name = False  # what was given as a key is a stored session's name
 
     # --- Found, absent, unavailable ---------------------------------------------------------------
@@ -87,14 +90,16 @@ class StoredSession(HardenedSession):
             self.stored = None
         if self.stored is None:
             self._session_key = None
+            self.keeps_cookie = self.replaced
             return {}
+        if self.stored.mark == "unseen" and self.arrived(self.stored):
+            self.modified = True
         return self.stored.data
 
     def find(self, *, fresh: bool = False) -> Stored | None:
         """Return what is stored for this key, at the end of its pointers; None where it is absent.
 
-        Raises:
-            SessionRotatedError: for a key that was replaced a moment ago.
+        Of a key that was replaced and opens nothing any more, `replaced` says so.
         """
         stored = self.fetch(keys.names_for(self.session_key or ""), fresh)
         for _ in range(LONGEST_CHAIN):
@@ -105,14 +110,29 @@ class StoredSession(HardenedSession):
                 return None
             pointer = stored.pointer
             if pointer is None:
+                self.keeps_cookie = self.keeps_cookie or stored.mark == "copy"
                 return stored
-            if pointer.kind == "identity":
-                raise SessionRotatedError
-            stored = self.fetch((pointer.target,), fresh)
-            if stored is not None and stored.pointer is None and not pointer.leads_to(stored.data):
+            if pointer.kind == "key":
+                stored = self.fetch((pointer.target,), fresh)
+            if pointer.kind == "identity" or self.passed_by(pointer, stored):
+                self.replaced = True
                 return None
-            self.keeps_cookie = True  # a former key, which the pointer leads on from
+            self.led = True
+            key = keys.derived(self.session_key or "")
+            if pointer.target in keys.names_for(key):
+                self._session_key, self.modified = key, True
+            else:
+                self.keeps_cookie = True  # by another secret key: only its own process can tell
         return None
+
+    @staticmethod
+    def passed_by(pointer: Pointer, stored: Stored | None) -> bool:
+        """Return whether what a pointer led to has gone on without it."""
+        return stored is not None and stored.pointer is None and not pointer.leads_to(stored)
+
+    def arrived(self, stored: Stored) -> bool:
+        """Return whether the browser came with the session's own key, not with a former one."""
+        return stored.name in keys.names_for(self.presented or "")
 
     def fetch(self, names: tuple[str, ...], fresh: bool) -> Stored | None:
         """Return what is stored; raise SessionUnavailableError where no encryption key opens it."""
@@ -134,7 +154,7 @@ class StoredSession(HardenedSession):
     def create(self) -> None:
         """Write a new session under a new key."""
         while True:
-            self._session_key = get_random_string(32, VALID_KEY_CHARS)
+            self._session_key = new_key()
             try:
                 self.save(must_create=True)
             except CreateError:
@@ -166,7 +186,7 @@ class StoredSession(HardenedSession):
         data = self._get_session(no_load=must_create)
         if must_create:
             self.asked(lambda: self.insert(data))
-        elif self.rotation_pending:
+        elif self.renewing and not (self.stored and self.stored.mark == "copy"):
             self.asked(lambda: self.rotate(data, "key"))
         else:
             self.asked(lambda: self.update_stored(data))
@@ -199,7 +219,7 @@ class StoredSession(HardenedSession):
 
         def attempt(loaded: Stored, wanted: Data) -> Stored | None:
             return self.storage.replace(
-                loaded, self.name_to_write(loaded), self.draft(wanted, loaded.version + 1)
+                loaded, self.name_to_write(loaded), self.next_draft(wanted, loaded)
             )
 
         self.stored = self.until_written(stored, data, attempt)
@@ -239,14 +259,19 @@ class StoredSession(HardenedSession):
 
     def still_leads_here(self) -> bool:
         """Return whether this request's key still opens a session, of which it changed nothing."""
-        try:
-            return self.find(fresh=True) is not None
-        except SessionRotatedError:
-            return False
+        stored = self.find(fresh=True)
+        return stored is not None and stored.mark != "copy"
 
     def must_find(self) -> Stored:
-        """Return what is stored now; raise UpdateError where the session was ended."""
+        """Return what is stored now.
+
+        Raises:
+            SessionConflictError: where a sign-in or a new password replaced the key.
+            UpdateError: where the session was ended.
+        """
         stored = self.find(fresh=True)
+        if stored is None and self.replaced:
+            raise SessionConflictError("the session's key was replaced meanwhile")
         if stored is None:
             raise UpdateError
         return stored
@@ -275,13 +300,25 @@ class StoredSession(HardenedSession):
             return True
         if not same(self.storage.decode(stored), data):
             return True
-        expires = self.draft(data, 0).expires
+        draft = self.next_draft(data, stored)
+        if draft.mark != stored.mark:
+            return True
+        expires = draft.expires
         return abs(expires - stored.expires) > TOUCH_SHARE * max(0.0, expires - time.time())
 
-    def draft(self, data: Data, version: int, pointer: Pointer | None = None) -> Draft:
+    def draft(self, data: Data, version: int, mark: Mark = "") -> Draft:
         """Return what to write for this data: its expiry is the server's own."""
         most = self.most or options().max_bytes
-        return Draft(data, version, self.expires_at(data), pointer, most)
+        return Draft(data, version, self.expires_at(data), most=most, mark=mark)
+
+    def next_draft(self, data: Data, loaded: Stored) -> Draft:
+        """Return what to write in the place of what was loaded."""
+        draft = self.draft(data, loaded.version + 1)
+        if loaded.mark == "copy":
+            draft.mark, draft.expires = "copy", min(draft.expires, loaded.expires)
+        elif loaded.mark == "unseen" and not self.arrived(loaded):
+            draft.mark = "unseen"
+        return draft
 
     def name_to_write(self, stored: Stored) -> str:
         """Return the name to save under: of the key, or where a pointer led to."""
@@ -292,42 +329,40 @@ class StoredSession(HardenedSession):
     # --- Keys -------------------------------------------------------------------------------------
 
     def cycle_key(self) -> None:
-        """Give the session a new key; the former one is of no use from then on.
+        """Give the session a new key; the former one leads to a copy of it, if that is nobody's.
 
         Where only the secret key changed, which is when Django's auth calls this for a session that
-        a former secret key signed, the former key leads to the session, so that requests that are
-        under way go on; the new key is written together with the rest, by `save`.
+        a former secret key signed, nobody signs in: see `renew_key`.
         """
         data = self._session
         if self.stored is None:
             self.create()
             self._session_cache = data
             self.rotated = True
+            self.keeps_cookie = False
         elif self.stored.by_fallback and SESSION_KEY in self.stored.data and not self.rotated:
-            self.rotation_pending = self.rotated = self.modified = True
+            self.renew_key()
+            self.rotated = True
         else:
             self.asked(lambda: self.rotate(data, "identity"))
 
     def rotate(self, data: Data, kind: Kind) -> None:
-        """Move to a new key and leave a pointer under the former name."""
+        """Move to a new key and leave a pointer or a copy under the former name."""
         stored = self.stored or self.must_find()
-        key = get_random_string(32, VALID_KEY_CHARS)
+        former = self.session_key or ""
+        key = keys.derived(former) if kind == "key" else new_key()
         name = keys.name_for(key)
 
         def attempt(loaded: Stored, wanted: Data) -> Stored | None:
-            if kind == "key" and loaded.name not in keys.names_for(self.session_key or ""):
+            if loaded.mark == "copy":  # another sign-in was first
+                return self.storage.insert(name, self.draft(wanted, 1))
+            if kind == "key" and loaded.name not in keys.names_for(former):
                 # A parallel request was first: go on with what its pointer leads to.
                 if not self.needs_writing(loaded, wanted):
                     return loaded
-                return self.storage.replace(
-                    loaded, loaded.name, self.draft(wanted, loaded.version + 1)
-                )
-            draft = self.draft(wanted, 1)
-            pointer = Pointer(kind, name, who(self.storage.decode(loaded)))
-            former = Draft({}, loaded.version + 1, draft.expires, pointer)
-            if kind == "identity":
-                former.expires = time.time() + bounds.ROTATED
-            return self.storage.rotate(loaded, former, name, draft)
+                return self.storage.replace(loaded, loaded.name, self.next_draft(wanted, loaded))
+            draft = self.draft(wanted, 1, "unseen" if kind == "key" else "")
+            return self.storage.rotate(loaded, self.left_behind(loaded, kind, name), name, draft)
 
         try:
             self.stored = self.until_written(stored, data, attempt)
@@ -339,11 +374,21 @@ class StoredSession(HardenedSession):
             self._session_cache = data
         else:
             if self.stored.name == name:
+                if self.session_key != key:  # else a parallel request's
+                    events.emit("rotated", self.store, name, kind=kind)
                 self._session_key = key
                 self.keeps_cookie = False
-                events.emit("rotated", self.store, name, kind=kind)
-        self.rotation_pending = False
+        self.renewing = False
         self.rotated = self.modified = True
+
+    def left_behind(self, loaded: Stored, kind: Kind, name: str) -> Draft:
+        """Return what stays under the former name for a while, where the new one is `name`."""
+        data, now = self.storage.decode(loaded), int(time.time())
+        version, whose = loaded.version + 1, who(data)
+        if kind == "identity" and whose == who({}):
+            return Draft(data, version, now + bounds.FORMER, mark="copy")
+        seconds = bounds.FORMER if kind == "key" else bounds.ROTATED
+        return Draft({}, version, now + seconds, Pointer(kind, name, whose))
 
     def delete(self, session_key: str | None = None) -> None:
         """End a session, by default this one, and whatever a rotation made of it.
@@ -351,6 +396,8 @@ class StoredSession(HardenedSession):
         Returns when the end holds in every process.
         """
         key = self.session_key if session_key is None else session_key
+        if key is None and self.replaced:
+            key = self.presented  # signs out what took its place
         if not keys.is_key(key) and not keys.is_name(key):
             return
         names = keys.names_for(key or "")
@@ -382,7 +429,7 @@ class StoredSession(HardenedSession):
         self.stored = None
         self.by_name = False
         self.rotated = True
-        self.rotation_pending = False
+        self.renewing = self.replaced = self.keeps_cookie = False
 
     def clear(self) -> None:
         """Empty the session: what others add meanwhile goes too."""

@@ -90,14 +90,14 @@ class CachedRowStorage(Rows):
         if not self.copies.refresh(written, cursor):
             feed().announce(written.name, written.version)
 
-    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
+    def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
         """Rotate the row; the feed speaks against former copies, in the same statement.
 
         The new row is copied by its first reader, under a lease: a sign-out by the former key may
         have followed the pointer and deleted it already.
         """
         with self.forgetting_copies_unless_sure(stored.name):
-            written = super().rotate(stored, pointer, name, draft)
+            written = super().rotate(stored, left, name, draft)
         if written is not None:
             self.after_commit(lambda: self.remove_copies((stored.name,)))
         return written

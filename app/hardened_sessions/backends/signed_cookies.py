@@ -18,7 +18,7 @@ from hardened_sessions import events
 from hardened_sessions.clearing.rows import ExpiredRows
 from hardened_sessions.errors import (
     CookieTooLargeError,
-    SessionRotatedError,
+    SessionConflictError,
     SessionUnavailableError,
 )
 from hardened_sessions.format import cookie, encryption
@@ -50,8 +50,11 @@ class SessionStore(HardenedSession):
         self.epoch = 0
         # What the browser sent, as long as the id is the one in it.
         self.sent: str | None = None
+        # The id that this one took the place of, as long as no browser has come with this one.
+        self.former = ""
         self.expires = 0.0
         self.created = False
+        self.seen = False  # a browser came with the id that took the place of another
         self.by_fallback = False
         self.loaded_who = who({})
         self.loaded_expiry: object = None
@@ -65,12 +68,14 @@ class SessionStore(HardenedSession):
         if kept is not None and self.asked(lambda: self.counts(kept)):
             self.sent, self.created = value, True
             self.sid, self.epoch, self.expires = kept.sid, kept.epoch, kept.expires
-            self.by_fallback = kept.by_fallback
+            self.by_fallback, self.former = kept.by_fallback, kept.former
             self.loaded_who = who(kept.data)
             self.loaded_expiry = kept.data.get("_session_expiry")
             return kept.data
         self._session_key = None
         self.begin()
+        if kept is not None and self.replaced:
+            self.sid = kept.sid  # which a sign-out ends, with what took its place
         return {}
 
     def read(self, value: str | None) -> Cookie | None:
@@ -87,8 +92,7 @@ class SessionStore(HardenedSession):
     def counts(self, kept: Cookie) -> bool:
         """Return whether a cookie has neither expired nor been ended.
 
-        Raises:
-            SessionRotatedError: when it was replaced a moment ago.
+        Of one that was replaced and opens nothing any more, `replaced` says so.
         """
         if not kept.live:
             events.emit("expired", self.store, kept.sid)
@@ -96,9 +100,15 @@ class SessionStore(HardenedSession):
         if not kept.opened:
             raise SessionUnavailableError(self.store, encryption.UNOPENED)
         verdict = revocations.verdict(kept.sid, kept.data.get(SESSION_KEY), kept.epoch)
-        if verdict == "rotated":
-            raise SessionRotatedError
-        return verdict == "good"
+        if verdict == "moved":
+            kept.former, kept.sid = kept.sid, cookie.derived(kept.sid)
+            self.led = self.modified = True
+            verdict = revocations.verdict(kept.sid, kept.data.get(SESSION_KEY), kept.epoch)
+        elif kept.former:
+            self.seen = self.modified = True
+        self.replaced = verdict == "replaced"
+        self.keeps_cookie = verdict in ("copy", "replaced")
+        return verdict in ("good", "copy")
 
     # --- Saving -----------------------------------------------------------------------------------
 
@@ -108,9 +118,14 @@ class SessionStore(HardenedSession):
         Raises:
             CookieTooLargeError: where no browser would keep it; nothing is sent then.
             UpdateError: where the session was ended meanwhile.
-            SessionRotatedError: where its id was replaced meanwhile.
+            SessionConflictError: where its id was replaced meanwhile.
         """
         data = self._get_session(no_load=must_create)
+        if self.renewing:
+            self.asked(self.move)
+        if self.seen:
+            self.asked(lambda: revocations.revoke(self.former))
+            self.seen, self.former = False, ""
         if self.sent is not None and not self.asked(lambda: self.stands(data)):
             return
         if who(data) != self.loaded_who and SESSION_KEY in data:
@@ -146,15 +161,20 @@ class SessionStore(HardenedSession):
             and math.ceil(self.expires_at(data)) < self.expires
         )
         verdict = self.verdict(fresh=shortened or self.slow)
+        if verdict == "moved":
+            self.former, self.sid = self.sid, cookie.derived(self.sid)
+            verdict = self.verdict(fresh=True)
         if verdict == "good" and shortened and not self.renew("expiry"):
             verdict = "ended"
         if verdict == "good":
             return True
         loaded = self.read(self.sent)
-        if loaded is not None and same(loaded.data, data):
-            self.keeps_cookie = True  # it was only to be signed anew
+        if verdict == "copy" or (loaded is not None and same(loaded.data, data)):
+            self.keeps_cookie = True  # the browser has another one, or is about to get it
             return False
-        raise UpdateError if verdict == "ended" else SessionRotatedError
+        if verdict == "ended":
+            raise UpdateError
+        raise SessionConflictError("the session's id was replaced meanwhile")
 
     def verdict(self, *, fresh: bool) -> Verdict:
         """Return whether this request's id still counts."""
@@ -162,7 +182,9 @@ class SessionStore(HardenedSession):
 
     def cookie_value(self, data: Data) -> str:
         """Return the value of a cookie with this data, of whatever length."""
-        kept = Cookie(self.sid, self.epoch, self.expires, data, by_fallback=False)
+        kept = Cookie(
+            self.sid, self.epoch, self.expires, data, by_fallback=False, former=self.former
+        )
         return cookie.write(kept, serializer_of(self))
 
     def create(self) -> None:
@@ -176,7 +198,7 @@ class SessionStore(HardenedSession):
     # --- Ending -----------------------------------------------------------------------------------
 
     def cycle_key(self) -> None:
-        """Give the session a new id and end the former one.
+        """Give the session a new id; the former one shows a copy of it, if that is nobody's.
 
         Only the signature is new where only the secret key changed: the id stays good.
         """
@@ -188,16 +210,32 @@ class SessionStore(HardenedSession):
             if not renewed and who(data) != who({}):
                 raise SessionInterrupted("The session was ended before its key changed.")
             self.rotated = True
+            self.renewing = self.seen = self.keeps_cookie = False
         self.save()
 
     def renew(self, kind: str) -> bool:
         """Take a new id and end the former one; return False where that had ended already."""
         former, sid = self.sid, secrets.token_hex(20)
-        done = self.sent is None or revocations.replace(former, sid)
+        copied = kind == "identity" and self.loaded_who == who({})
+        done = self.sent is None or revocations.replace(former, "" if copied else sid)
         if self.sent is not None and done:
             events.emit("rotated", self.store, sid, kind=kind)
         self.sid, self.sent = sid, None
         return done
+
+    def move(self) -> None:
+        """Take the derived id, and have the former one lead to it until a browser came with it.
+
+        Raises:
+            UpdateError: where the former one has ended.
+        """
+        former, self.renewing = self.sid, False
+        self.sid = cookie.derived(former)
+        if revocations.replace(former, self.sid):
+            events.emit("rotated", self.store, self.sid, kind="key")
+        elif revocations.row_verdict(former) != "moved":
+            raise UpdateError
+        self.former = former
 
     def delete(self, session_key: str | None = None) -> None:
         """End a session, by default this one, and what a rotation made of it.
@@ -213,24 +251,29 @@ class SessionStore(HardenedSession):
             self._get_session()
             if self.created:
                 self.asked(self.revoke)
+        elif self.replaced:
+            self.asked(self.revoke)
         self._session_key = None
         self._session_cache: Data = {}
         self.modified = True
         self.begin()
 
     def revoke(self) -> None:
-        """Write rows for this cookie and those that replaced it."""
+        """Write rows for this cookie, those that replaced it, and the one that leads to it."""
         sid = self.sid
         while sid:
             successor = revocations.revoke(sid)
             events.emit("ended", self.store, sid)
             sid = successor
+        if self.former:
+            revocations.revoke(self.former)
 
     def flush(self) -> None:
         """End the session and forget its data and id."""
         self.delete()
         self.clear()
         self.rotated = True
+        self.renewing = self.replaced = self.keeps_cookie = False
 
     @classmethod
     def clear_expired(cls) -> None:

@@ -14,12 +14,13 @@ from hardened_sessions.format.readable import (
     require_session,
     unpacked,
 )
-from hardened_sessions.format.record import Draft, Kind, Pointer, Stored
+from hardened_sessions.format.record import Draft, Kind, Mark, Pointer, Stored
 from hardened_sessions.format.seal import Sealed
 
 META = "_hs"
 POINTER = "_hs_to"
 CIPHERTEXT = "_hs_sealed"
+MARK = "_hs_mark"
 
 # How much of its name a row repeats, so that it is no session under another one's: 64 bits, which
 # nobody meets a second time by making sessions, in less than half the room.
@@ -45,8 +46,14 @@ def wrap(name: str, draft: Draft, serializer: Serializer) -> dict[str, Any]:
         return {POINTER: [draft.pointer.kind, draft.pointer.target, draft.pointer.who]}
     refuse_reserved(draft.data)
     if encryption.enabled():
-        return {CIPHERTEXT: encryption.encrypt(name, serializer.dumps(draft.data))}
-    return draft.data
+        sealed = encryption.encrypt(name, serializer.dumps(draft.data))
+        return marked({CIPHERTEXT: sealed}, draft.mark)
+    return marked(draft.data, draft.mark)
+
+
+def marked(kept: dict[str, Any], mark: Mark) -> dict[str, Any]:
+    """Return a JSON object with its mark, if it has one."""
+    return {MARK: mark, **kept} if mark else kept
 
 
 def unwrap(
@@ -96,15 +103,17 @@ def largest(data: dict[str, Any], serializer: Serializer) -> str:
 
 def refuse_reserved(data: dict[str, Any]) -> None:
     """Raise ValueError where a session would pass for something that it is not."""
-    if reserved := sorted({META, POINTER, CIPHERTEXT} & data.keys()):
+    if reserved := sorted({META, POINTER, CIPHERTEXT, MARK} & data.keys()):
         raise ValueError(f"the session keys {', '.join(reserved)} are the session layer's own")
 
 
 def read_sealed(name: str, value: bytes, sealed: Sealed, serializer: Serializer) -> Stored:
     """Return the session in a sealed value."""
-    data, pointer, opened = unwrap(name, serializer.loads(sealed.body), serializer)
+    kept = serializer.loads(sealed.body)
+    mark = kept.pop(MARK, "")
+    data, pointer, opened = unwrap(name, kept, serializer)
     return Stored(
-        name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened
+        name, value, data, sealed.version, sealed.expires, pointer, sealed.by_fallback, opened, mark
     )
 
 
@@ -203,8 +212,9 @@ def row_of(
         version, expires = int(told), min(int(until), expires or int(until))
         if bound != name[:BOUND_DIGITS]:
             raise UnreadableError("it is another session's")
+    mark = kept.pop(MARK, "")
     data, pointer, opened = unwrap(name, kept, serializer)
-    return Stored(name, text, data, version, expires, pointer, by_fallback, opened)
+    return Stored(name, text, data, version, expires, pointer, by_fallback, opened, mark)
 
 
 def as_class(serializer: Serializer) -> type[Serializer]:

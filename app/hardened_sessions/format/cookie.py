@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core import signing
+from django.utils.crypto import salted_hmac
 
 from hardened_sessions import bounds
 from hardened_sessions.format import codec, encryption, keys
@@ -30,11 +31,22 @@ class Cookie:
     # As of `Stored`.
     by_fallback: bool
     opened: bool = True
+    # The id that this one took the place of, as long as no browser has come with this one.
+    former: str = ""
 
     @property
     def live(self) -> bool:
         """Return whether it has not expired."""
         return self.expires > time.time()
+
+
+def derived(sid: str) -> str:
+    """Return the id that takes the place of another where nobody signs in.
+
+    The same one in each of several requests at once.
+    """
+    digest = salted_hmac("hardened_sessions.sid", sid, algorithm="sha256").hexdigest()
+    return digest[: keys.NAME_LENGTH]
 
 
 def write(cookie: Cookie, serializer: Serializer) -> str:
@@ -44,7 +56,7 @@ def write(cookie: Cookie, serializer: Serializer) -> str:
     if encryption.enabled():
         kept = {codec.CIPHERTEXT: encryption.encrypt(cookie.sid, serializer.dumps(kept))}
     # In the second place former versions have a time, and check the row where it is long ago.
-    meta = [cookie.sid, 0, int(cookie.expires), cookie.epoch]
+    meta = [cookie.sid, 0, int(cookie.expires), cookie.epoch, *filter(None, [cookie.former])]
     return signing.dumps(
         {codec.META: meta, **kept},
         salt=SALT,
@@ -91,9 +103,9 @@ def parsed(
         # By Django's own engine: the cookie itself is its id, and its age runs from its signature.
         expires = longest(codec.require_plain(kept), signed_at, age)
         return Cookie(keys.hashed(value), 0, expires, kept, by_fallback)
-    sid, _, expires, epoch = kept.pop(codec.META)
+    sid, _, expires, epoch, *former = kept.pop(codec.META)
     expires = min(float(expires), signed_at + bounds.COOKIE)
-    cookie = Cookie(str(sid), int(epoch), expires, kept, by_fallback)
+    cookie = Cookie(str(sid), int(epoch), expires, kept, by_fallback, former="".join(former))
     if codec.CIPHERTEXT in kept:
         clear = encryption.decrypt(cookie.sid, kept[codec.CIPHERTEXT])
         if clear is None:

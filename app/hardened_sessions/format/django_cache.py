@@ -12,6 +12,7 @@ from django.core.cache import caches
 
 from hardened_sessions.format import codec, plain_pickle, redis_names
 from hardened_sessions.format.readable import UnreadableError, unpacked
+from hardened_sessions.format.record import Mark
 
 PREFIX = "django.contrib.sessions.cache"
 
@@ -30,8 +31,8 @@ def redis_key(key: str) -> str:
     return redis_names.made(PREFIX + key)
 
 
-def loads(value: bytes) -> dict[str, Any]:
-    """Return the session in a value of Django's or django-redis's.
+def loads(value: bytes) -> tuple[dict[str, Any], Mark]:
+    """Return the session in a value of Django's or django-redis's, and its mark.
 
     Raises:
         UnreadableError: or any other, where it is none.
@@ -43,8 +44,10 @@ def loads(value: bytes) -> dict[str, Any]:
     data = json.loads(value) if value.startswith(b"{") else plain_pickle.loads(value)
     require_small(data)
     # As its next save will have it: every key is text.
-    data = codec.require_plain(json.loads(json.dumps(data)))
-    return {name: value for name, value in data.items() if name not in DROPPED}
+    data = json.loads(json.dumps(data))
+    mark = data.pop(codec.MARK, "")
+    data = codec.require_plain(data)
+    return {name: value for name, value in data.items() if name not in DROPPED}, mark
 
 
 def require_small(data: Any) -> None:

@@ -4,6 +4,9 @@ import re
 from hashlib import sha256
 from typing import Any
 
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.utils.crypto import salted_hmac
+
 from hardened_sessions.conf import finds_keys, options
 
 # What Django makes: 32 of 36 characters, 165 bits. Nothing else ever reaches a store; the names
@@ -31,6 +34,19 @@ def hashed(key: str) -> str:
     160 bits: a key can't be found from its name, nor two keys with one name.
     """
     return sha256(key.encode()).hexdigest()[:NAME_LENGTH]
+
+
+def derived(key: str) -> str:
+    """Return the key that takes the place of another where nobody signs in.
+
+    The same one in each of several requests at once, and to be known only with the secret key.
+    """
+    digest = salted_hmac("hardened_sessions.key", key, algorithm="sha256").digest()
+    number, digits = int.from_bytes(digest), ""
+    for _ in range(KEY_LENGTH):
+        number, digit = divmod(number, len(VALID_KEY_CHARS))
+        digits += VALID_KEY_CHARS[digit]
+    return digits
 
 
 def name_for(key: str) -> str:

@@ -12,26 +12,30 @@ from django.utils import timezone
 
 Kind = Literal["identity", "key"]
 
+# What a session is beside its data. `copy`: what an anonymous one held before a sign-in replaced
+# its key. `unseen`: its key replaced another one, and no request has come with it yet.
+Mark = Literal["", "copy", "unseen"]
+
 # Who a session belongs to, as Django's auth says it.
 WHO = (SESSION_KEY, BACKEND_SESSION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What a rotation leaves under the former name.
+    """What a rotation leaves under the former name, unless that is a copy.
 
-    `identity`: the key changed because the visitor signed in or changed the password; the former
-    key is of no use. `key`: only the secret key changed; the former key still leads to the session,
-    as long as it is the same visitor's.
+    `identity`: a signed-in visitor signed in again or changed the password; the former key is of no
+    use. `key`: nobody signed in, only the secret key or the cookie's name changed; the former key
+    leads to the session until the new one was seen, as long as it is the same visitor's.
     """
 
     kind: Kind
     target: str
     who: list[Any]
 
-    def leads_to(self, data: dict[str, Any]) -> bool:
-        """Return whether a session with this data is still the same visitor's."""
-        return self.kind == "key" and self.who == who(data)
+    def leads_to(self, stored: "Stored") -> bool:
+        """Return whether it still leads to what is stored under the new name."""
+        return self.kind == "key" and stored.mark == "unseen" and self.who == who(stored.data)
 
 
 @dataclass(slots=True)
@@ -43,6 +47,7 @@ class Draft:
     expires: float
     pointer: Pointer | None = None
     most: float = math.inf  # bytes that it may take
+    mark: Mark = ""
 
     @property
     def expires_ceil(self) -> int:
@@ -64,6 +69,7 @@ class Stored:
     by_fallback: bool = False
     # False where no encryption key opens it: it is there, and nobody can say what it holds.
     opened: bool = True
+    mark: Mark = ""
     # Whatever else the engine needs to write it again.
     notes: dict[str, Any] = field(default_factory=dict)
 

@@ -13,12 +13,15 @@ from typing import Any, Literal
 from hardened_sessions import bounds
 from hardened_sessions.clients.database import Database, database
 from hardened_sessions.conf import options
+from hardened_sessions.format import cookie
 from hardened_sessions.format.record import epoch as seconds_of
 from hardened_sessions.format.record import moment
 from hardened_sessions.models import RevokedCookie, SignOutEpoch
 from hardened_sessions.revocation.feed import feed
 
-Verdict = Literal["good", "rotated", "ended"]
+# Of one that ended lately: `copy`, an anonymous visitor signed in; `moved`, nobody did, and the
+# derived id took its place; `replaced`, it was a signed-in visitor's.
+Verdict = Literal["good", "copy", "moved", "replaced", "ended"]
 Key = tuple[str, str, int]
 Clocks = tuple[float, float]
 
@@ -111,7 +114,12 @@ def revoke(sid: str) -> str:
 
 
 def replace(sid: str, successor: str) -> bool:
-    """End a cookie in favour of another; return False where it had ended already."""
+    """End a cookie in favour of another; return False where it had ended already.
+
+    Args:
+        sid: its id.
+        successor: the id that ends with it; '' where a sign-out by it is to reach no further.
+    """
     statement, told = announcing(
         f"INSERT INTO {table(RevokedCookie)} (sid, rotated, successor, at, expire_date) "
         "VALUES (%s, TRUE, %s, %s, %s) ON CONFLICT (sid) DO NOTHING RETURNING sid",
@@ -152,15 +160,21 @@ def remember(sid: str, user_id: Any, user_epoch: int) -> None:
 def row_verdict(sid: str) -> Verdict:
     """Return what the cookie's row says."""
     found = source().query(
-        f"SELECT rotated, at FROM {table(RevokedCookie)} WHERE sid = %s",
+        f"SELECT rotated, successor, at FROM {table(RevokedCookie)} WHERE sid = %s",
         [sid],
     )
     if not found:
         return "good"
-    rotated, at = found[0]
+    rotated, successor, at = found[0]
+    said: Verdict = "replaced"
+    if not successor:
+        said = "copy"
+    elif successor == cookie.derived(sid):
+        said = "moved"
     # Both ways: another host's clock may run ahead, and this one's may have been set back.
-    lately = abs(time.time() - seconds_of(at)) < bounds.ROTATED
-    return "rotated" if rotated and lately else "ended"
+    age = abs(time.time() - seconds_of(at))
+    lately = age < (bounds.ROTATED if said == "replaced" else bounds.FORMER)
+    return said if rotated and lately else "ended"
 
 
 def epoch(user_id: Any) -> int:

@@ -115,15 +115,15 @@ class FileStorage:
                 self.path(stored.name).unlink(missing_ok=True)
             return written
 
-    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
-        """Compare, write the new file and leave a pointer, under the lock."""
+    def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, write the new file and leave something in the former one, under the lock."""
         former = keys.hashed(stored.name) if keys.is_key(stored.name) else stored.name
         with failing_as_unavailable(), locked(stored.name, former, name):
             if self.held(stored.name) != stored.payload:
                 return None
             written = self.write(name, draft)
             try:
-                self.write(former, pointer)
+                self.write(former, left)
             except BaseException:
                 self.path(name).unlink()
                 raise
@@ -196,7 +196,9 @@ class FileStorage:
             with suppress(OSError):
                 Path(temporary).unlink()
             raise
-        return Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+        stored = Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+        stored.mark = draft.mark
+        return stored
 
 
 def looks_live(name: str, modified: int) -> bool:

@@ -30,7 +30,8 @@ class RedisStorage:
     def encoded(self, name: str, draft: Draft) -> bytes:
         """Return the value for a draft."""
         if keys.is_key(name):
-            return codec.require_room(django_cache.dumps(draft.data), draft, self.serializer)
+            kept = codec.marked(draft.data, draft.mark)
+            return codec.require_room(django_cache.dumps(kept), draft, self.serializer)
         body = self.serializer.dumps(codec.wrap(name, draft, self.serializer))
         codec.require_room(body, draft, self.serializer)
         return seal(name, draft.version, draft.expires_ceil, body)
@@ -42,7 +43,8 @@ class RedisStorage:
     def read(self, name: str, value: bytes) -> Stored | None:
         """Return what a value says; raise where it is not authentic, or no session."""
         if keys.is_key(name):
-            return Stored(name, value, django_cache.loads(value))
+            data, mark = django_cache.loads(value)
+            return Stored(name, value, data, mark=mark)
         sealed = unseal(name, value)
         if sealed.notes:
             return None  # the copy of a row, from when cached_db was the engine
@@ -91,8 +93,8 @@ class RedisStorage:
         )
         return self.decoded_draft(name, value, draft) if answer == 1 else None
 
-    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
-        """Compare, move and leave a pointer, in one script."""
+    def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, move and leave something under the former name, in one script."""
         former = keys.hashed(stored.name) if keys.is_key(stored.name) else stored.name
         value = self.encoded(name, draft)
         answer = self.written(
@@ -100,8 +102,8 @@ class RedisStorage:
                 ROTATE,
                 [self.redis_key(stored.name), redis_name(former), self.redis_key(name)],
                 self.beginning(stored),
-                self.encoded(former, pointer),
-                milliseconds(pointer),
+                self.encoded(former, left),
+                milliseconds(left),
                 value,
                 milliseconds(draft),
             )
@@ -132,7 +134,9 @@ class RedisStorage:
     @staticmethod
     def decoded_draft(name: str, value: bytes, draft: Draft) -> Stored:
         """Return what is stored after a write."""
-        return Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+        stored = Stored(name, value, draft.data, draft.version, draft.expires_ceil, draft.pointer)
+        stored.mark = draft.mark
+        return stored
 
     @staticmethod
     def beginning(stored: Stored) -> bytes:

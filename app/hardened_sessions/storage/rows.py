@@ -135,8 +135,8 @@ class Rows:
             done = self.database.change(update, values)
         return self.written(name, text, draft, horizon) if done else None
 
-    def rotate(self, stored: Stored, pointer: Draft, name: str, draft: Draft) -> Stored | None:
-        """Compare, leave a pointer under the former name, and insert under the new one.
+    def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
+        """Compare, leave something under the former name, and insert under the new one.
 
         One statement on PostgreSQL, which tells the change feed too; a short transaction elsewhere.
         """
@@ -149,8 +149,8 @@ class Rows:
         insert = f"INSERT INTO {self.table} (session_key, session_data, expire_date)"
         updated = [
             former,
-            self.encoded(former, pointer),
-            self.stamp(pointer.expires),
+            self.encoded(former, left),
+            self.stamp(left.expires),
             stored.name,
             stored.payload,
         ]
@@ -161,7 +161,7 @@ class Rows:
                     f"WITH updated AS ({update} RETURNING 1), announced AS ("
                     "INSERT INTO hardened_sessions_change (name, version) "
                     f"SELECT %s, %s FROM updated) {insert} SELECT %s, %s, %s FROM updated",
-                    [*updated, former, pointer.version, *inserted],
+                    [*updated, former, left.version, *inserted],
                 )
             else:
                 with transaction.atomic(using=self.database.alias):
@@ -206,7 +206,7 @@ class Rows:
 
     def encoded(self, name: str, draft: Draft) -> str:
         """Return the text for a draft; as Django's own while workers of its own engines may run."""
-        bare = options().keys == "read" and draft.pointer is None
+        bare = options().keys == "read" and draft.pointer is None and draft.mark != "copy"
         return encode_row(name, draft, self.serializer, bare=bare)
 
     def stamp(self, seconds: float) -> Any:
@@ -223,6 +223,7 @@ class Rows:
             draft.version,
             draft.expires_ceil,
             draft.pointer,
+            mark=draft.mark,
             notes={HORIZON: horizon},
         )
 

@@ -39,10 +39,12 @@ RANDOM_SCHEDULES = int(os.environ.get("RANDOM_SCHEDULES", "200"))
 class Scene:
     """One signed-in session and the clients that use it at once."""
 
+    beginning: dict[str, Any] = {SESSION_KEY: "7"}  # noqa: RUF012 - nobody changes it
+
     def __init__(self, store: MakeSession, engine: str, copied: bool) -> None:
         self.store = store
         session = store()
-        session[SESSION_KEY] = "7"
+        session.update(self.beginning)
         session.save()
         self.key = session.session_key
         self.keys = {self.key}
@@ -60,36 +62,71 @@ class Scene:
     def save(self) -> str:
         session = self.store(self.key)
         if SESSION_KEY not in session:
-            return "absent"
+            return self.absent(session)
         session[f"changed {id(session)}"] = True
         session.save()
         self.keys.add(session.session_key)
         return f"changed {id(session)}"
 
     def load(self) -> str:
-        return "found" if SESSION_KEY in self.store(self.key) else "absent"
+        session = self.store(self.key)
+        return "found" if SESSION_KEY in session else self.absent(session)
 
     def cycle(self) -> str:
         session = self.store(self.key)
         if SESSION_KEY not in session:
-            return "absent"
+            return self.absent(session)
         session.cycle_key()
         session.save()
         self.keys.add(session.session_key)
         return "cycled"
+
+    def renew(self) -> str:
+        session: Any = self.store(self.key)
+        if SESSION_KEY not in session:
+            return self.absent(session)
+        session.renew_key()
+        session[f"changed {id(session)}"] = True
+        session.save()
+        self.keys.add(session.session_key)
+        return f"changed {id(session)}"
+
+    @staticmethod
+    def absent(session: Any) -> str:
+        """Return what a request that found nothing makes of it; a former key is no sign-out."""
+        return "former" if session.replaced else "absent"
 
     def alive(self) -> list[dict[str, Any]]:
         """Return the sessions that any key still leads to, by whoever trusts copies."""
         feed().read_at = time.monotonic()
         found = []
         for key in self.keys:
-            try:
-                session = self.store(key)
-                if SESSION_KEY in session:
-                    found.append(dict(session.items()))
-            except SessionUnavailableError:
-                continue  # a former key
+            session = self.store(key)
+            if SESSION_KEY in session:
+                found.append(dict(session.items()))
         return found
+
+
+class Anonymous(Scene):
+    """A visitor's session, over which the visitor signs in."""
+
+    beginning: dict[str, Any] = {"cart": 1}  # noqa: RUF012 - nobody changes it
+
+    def sign_in(self) -> str:
+        session = self.store(self.key)
+        cart = session.get("cart")
+        session.cycle_key()
+        session[SESSION_KEY] = "7"
+        session.save()
+        self.keys.add(session.session_key)
+        return f"{cart} {session.session_key}"
+
+    def add(self) -> str:
+        session = self.store(self.key)
+        cart = session.get("cart")
+        session["more"] = True
+        session.save()
+        return f"{cart} {session.session_key}"
 
 
 @pytest.fixture
@@ -158,6 +195,8 @@ GROUPS = [
     for names in combinations_with_replacement(("logout", "save", "load", "cycle"), size)
     if "logout" in names or names in (("save", "save"), ("cycle", "cycle"), ("cycle", "save"))
 ]
+# Where nobody signs in, both requests go on with one key.
+GROUPS += [("renew", "renew"), ("renew", "save"), ("logout", "renew")]
 
 
 @pytest.mark.parametrize("engine", ON_SERVER)
@@ -167,6 +206,27 @@ def test_every_schedule_of_two_clients(
 ) -> None:
     for copied in (True, False) if engine == "cached_db" else (True,):
         explore(store, engine, stepper, names, copied)
+
+
+@pytest.mark.parametrize("engine", ON_SERVER)
+def test_every_schedule_of_an_anonymous_visitor_who_signs_in(
+    store: MakeSession, engine: str, stepper: Stepper
+) -> None:
+    for names in (("sign_in", "sign_in"), ("add", "sign_in")):
+        scenes: list[Anonymous] = []
+
+        def start(names: tuple[str, ...] = names, scenes: list[Anonymous] = scenes) -> Any:
+            scenes.append(Anonymous(store, engine, copied=True))
+            return [getattr(scenes[-1], name) for name in names]
+
+        for made in every_schedule(stepper, names, start):
+            where = f"{names} {made.chosen} {made.results}"
+            results = list(made.results.values())
+            assert all(isinstance(result, str) for result in results), where
+            assert all(result.startswith("1 ") for result in results), where
+            signed_in = {key for key in scenes[-1].keys if SESSION_KEY in store(key)}
+            assert len(signed_in) == names.count("sign_in"), where
+            assert scenes[-1].key not in signed_in, where
 
 
 @pytest.mark.parametrize("engine", ON_SERVER)

@@ -63,6 +63,10 @@ def failing(request: HttpRequest) -> HttpResponse:
     return HttpResponse("fine")
 
 
+def crash(request: HttpRequest) -> HttpResponse:
+    raise RuntimeError("the view fails for its own reason")
+
+
 def streaming(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(iter([f"{request.session.get('n', 0)}"]))
 
@@ -89,7 +93,20 @@ def new_password(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path(view.__name__, view)
     for view in (
-        *(ping, read, write, put, fill, names, who, greeting, redirecting, failing, streaming),
-        *(sign_in, sign_out, new_password),
+        *(
+            ping,
+            read,
+            write,
+            put,
+            fill,
+            names,
+            who,
+            greeting,
+            redirecting,
+            failing,
+            crash,
+            streaming,
+        ),
+        *(sign_in, sign_out, new_password, crash),
     )
 ]
