@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+from session_stack.sign_in import device
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -97,6 +99,10 @@ OTHER_COOKIES = {
     settings.CSRF_COOKIE_NAME: Reason(
         "A secret that each form repeats; the server compares the two.",
         "Cross-site request forgery.",
+    ),
+    device.COOKIE: Reason(
+        "Set when somebody signs in: this browser has signed in before.",
+        "Strangers who guess at a password until its owner has to wait, too.",
     ),
     "__Host-witness": Reason(
         "Set on the Expiry page only: a second session that shows whether the server lets go.",

@@ -5,13 +5,15 @@ Nothing leaves the process: the request is made here and answered by a view of t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.utils.module_loading import import_string
+
+type Handler = Callable[[HttpRequest], HttpResponse]
 
 SESSIONS = ("SessionMiddleware", "HardenedSessionMiddleware")
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -29,6 +31,8 @@ WORDS = {
     "XFrameOptionsMiddleware": "Forbids other sites to frame the page.",
 }
 
+STEPS = "_journey"  # of a request, by the middleware's names
+
 
 @dataclass(slots=True)
 class Step:
@@ -39,6 +43,8 @@ class Step:
     adds_to_request: list[str] = field(default_factory=list)
     adds_to_response: list[str] = field(default_factory=list)
     reached: bool = False
+    attributes_before: set[str] = field(default_factory=set)  # of the request
+    headers_before: set[str] = field(default_factory=set)  # of the response
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,50 +80,63 @@ def travel(order: Sequence[str], cookies: dict[str, str]) -> Journey:
     )
     request.META["HTTP_X_FORWARDED_PROTO"] = "https"
     request.COOKIES = dict(cookies)
-    steps: list[Step] = []
-    handler: Callable[[HttpRequest], HttpResponse] = view
-    for name in reversed(order):
-        try:
-            handler = recorded(name, handler, steps)
-        except MiddlewareNotUsed:
-            continue
+    handler, passed = chain(tuple(order))
+    steps = {name: Step(name, does) for name, does in passed}
+    vars(request)[STEPS] = steps
     try:
         handler(request)
     except ImproperlyConfigured as error:
-        return Journey(steps, str(error))
-    return Journey(steps)
+        return Journey([*steps.values()], str(error))
+    return Journey([*steps.values()])
 
 
-def recorded(
-    name: str, inner: Callable[[HttpRequest], HttpResponse], steps: list[Step]
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Return the middleware around `inner`, which notes what it adds to request and response."""
+@cache
+def chain(order: tuple[str, ...]) -> tuple[Handler, tuple[tuple[str, str], ...]]:
+    """Return the middleware in an order around the view, and each one's name and what it does.
+
+    Made once, as a server does: WhiteNoise looks up every static file when it is made.
+    """
+    handler: Handler = view
+    passed: list[tuple[str, str]] = []
+    for name in reversed(order):
+        try:
+            handler, does = recorded(name, handler)
+        except MiddlewareNotUsed:
+            continue
+        passed.insert(0, (name, does))
+    return handler, tuple(passed)
+
+
+def recorded(name: str, inner: Handler) -> tuple[Handler, str]:
+    """Return the middleware around `inner`, noting what it adds, and what it does in words."""
     middleware = import_string(name)
-    step = Step(name, WORDS.get(middleware.__name__) or first_line(middleware))
-    steps.insert(0, step)
-    before: dict[str, Any] = {}
-    inside: dict[str, Any] = {}
 
     def enter(request: HttpRequest) -> HttpResponse:
-        before.update(vars(request))
+        step = step_of(request)
         step.reached = True
+        step.attributes_before = set(vars(request))
         response = outer(request)
-        step.adds_to_response = sorted(set(response.headers) - inside.get("headers", set()))
+        step.adds_to_response = sorted(set(response.headers) - step.headers_before)
         return response
 
     def pass_on(request: HttpRequest) -> HttpResponse:
+        step = step_of(request)
         step.adds_to_request = sorted(
             name
-            for name in vars(request)
+            for name in set(vars(request)) - step.attributes_before
             # Not what Django works out and keeps when somebody first asks, such as `headers`.
-            if name not in before and not name.startswith("_") and not hasattr(HttpRequest, name)
+            if not name.startswith("_") and not hasattr(HttpRequest, name)
         )
         response = inner(request)
-        inside["headers"] = set(response.headers)
+        step.headers_before = set(response.headers)
         return response
 
-    outer: Callable[[HttpRequest], HttpResponse] = middleware(pass_on)
-    return enter
+    def step_of(request: HttpRequest) -> Step:
+        steps: dict[str, Step] = vars(request)[STEPS]
+        return steps[name]
+
+    outer: Handler = middleware(pass_on)
+    return enter, WORDS.get(middleware.__name__) or first_line(middleware)
 
 
 def first_line(middleware: type) -> str:

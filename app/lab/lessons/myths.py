@@ -71,9 +71,9 @@ def order() -> str:
 
 
 def as_safe_as_rows() -> str:
-    outlives = {True: "outlives it", False: "does not"}
+    after = {True: "still signed in", False: "signed out"}
     return ", ".join(
-        f"{engine} {outlives[bool(facts.answer('Redis emptied', engine))]}"
+        f"{engine}: {after[bool(facts.answer('Redis emptied', engine))]}"
         for engine in settings.ENGINES
         if "redis" in session_layer().stores(session_class(engine))
     )
@@ -136,7 +136,8 @@ MYTHS = (
     Myth(
         "files",
         "Session files are called sess_… and hold JSON.",
-        "That is PHP. Django’s are named as the cookie, and hold signed text.",
+        "PHP names them so. The names of Django’s begin with the cookie’s name, and they hold "
+        "signed text.",
         files,
     ),
     Myth(
@@ -149,8 +150,9 @@ MYTHS = (
     Myth(
         "keys",
         "KEYS * is how one looks at sessions.",
-        "KEYS walks every key at once, and every other client waits meanwhile. SCAN walks in small "
-        "steps, and is the administrator’s: the app knows its sessions by their keys.",
+        "KEYS walks all keys in one command, and every other client waits until it has finished. "
+        "SCAN walks in small steps. Here only the administrator of Redis may use it: the app asks "
+        "for each session by its key.",
         keys,
     ),
     Myth(
@@ -162,25 +164,27 @@ MYTHS = (
     Myth(
         "truncated",
         "A cookie that is too large is truncated.",
-        "The browser drops it and keeps the former one, without a word.",
+        "The browser drops it and keeps the former one, without a word. Pitfalls tries it in your "
+        "browser.",
         truncated,
     ),
     Myth(
         "order",
         "The session middleware stands after authentication.",
-        "It stands before: authentication reads the session.",
+        "It stands before, as authentication reads the user from the session.",
         order,
     ),
     Myth(
         "as-safe-as-rows",
         "Sessions in a cache are as safe as rows.",
-        "Measured here: what a signed-in session is after Redis was emptied.",
+        "Measured on this stack: a signed-in visitor, after Redis was emptied.",
         as_safe_as_rows,
     ),
     Myth(
         "ends-on-the-server",
         "SESSION_COOKIE_AGE and set_expiry end a session on the server with every engine.",
-        "Measured with Django’s own engines: a copy of the cookie, kept past its end.",
+        "Measured with Django’s own engines: does a copy of the cookie stop working after the "
+        "seconds of set_expiry?",
         ends_on_the_server,
     ),
     Myth(
@@ -199,7 +203,7 @@ MYTHS = (
     Myth(
         "for-everybody",
         "Django makes a session for each visitor.",
-        "Only for who has something to keep: reading makes none.",
+        "Only for visitors for whom code stores something. Reading makes no session.",
         for_everybody,
     ),
     Myth(

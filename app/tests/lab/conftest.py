@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.test import Client
 from pytest_django import Settings
 
+from lab.lessons.middleware import chain
 from session_stack.layers import engines, named, session_class
 from tests.lab.visiting import PASSWORD
 from tests.servers import RedisServer
@@ -32,6 +33,7 @@ def use(
             settings.ENV = replace(settings.ENV, redis_password=None)
         settings.SESSION_FILE_PATH = str(tmp_path)
         monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
+        chain.cache_clear()  # its session middleware has an engine
 
     return switch
 

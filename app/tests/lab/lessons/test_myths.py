@@ -17,7 +17,7 @@ SAYS = {
     "encrypted": 'without any key: {"cart":["apple"]}',
     "truncated": "whole: it is the browser that drops it",
     "order": "authentication middleware requires session middleware",
-    "as-safe-as-rows": "cache does not, cached_db outlives it",
+    "as-safe-as-rows": "cache: signed out, cached_db: still signed in",
     "ends-on-the-server": "file: no, signed_cookies: no",
     "reading-renews": "the row’s end moved: False",
     "slides": "stored: str, a moment",
