@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))  # where the next lines find stack
+sys.path.insert(0, str(ROOT / "scripts" / "lib"))  # where the next lines find stack
 
 from window import ARGUMENTS, CHROMIUM  # noqa: E402
 
