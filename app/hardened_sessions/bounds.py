@@ -18,6 +18,7 @@ LEASE: Final = 2.0
 REDIS_CONNECT: Final = 0.3
 REDIS_READ: Final = 0.3
 DATABASE_STATEMENT: Final = 0.5
+DATABASE_CONNECT: Final = 2.0  # the least that libpq takes; also for the first statement
 # While a breaker is open, the store is asked this often, outside of requests.
 PROBE: Final = 1.0
 # Redis writes its append-only file once a second; a sign-out waits for that.

@@ -70,6 +70,8 @@ class CachedRowStorage(Rows):
             written = super().replace(stored, name, draft, announce=self.copied and not reachable)
         if written is None:
             return None
+        if self.copied and not reachable:
+            self.after_commit(lambda: feed().hear(written.name, written.version))
         if self.copied and reachable:
             self.after_commit(lambda: self.refresh_or_announce(written, cursor))
         if django_keys(stored.name):

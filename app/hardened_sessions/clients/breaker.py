@@ -32,7 +32,7 @@ class Breaker:
             raise SessionUnavailableError(self.store, "is known to be gone") from self.opened
 
     def trip(self, error: BaseException) -> None:
-        """Open, and probe once a second until the store answers."""
+        """Open, and probe at once, and then once a second, until the store answers."""
         with self.lock:
             if self.opened is not None:
                 return
@@ -45,12 +45,12 @@ class Breaker:
     def wait_for_store(self) -> None:
         """Probe until there is an answer, then close."""
         while True:
-            time.sleep(bounds.PROBE)
             try:
                 self.probe()
-            except Exception:  # noqa: BLE001, S112 - whatever it is, the store is not back yet
-                continue
-            break
+            except Exception:  # noqa: BLE001 - whatever it is, the store is not back yet
+                time.sleep(bounds.PROBE)
+            else:
+                break
         with self.lock:
             self.opened = None
         events.emit("breaker_closed", self.store)

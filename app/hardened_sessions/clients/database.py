@@ -1,15 +1,16 @@
 """Statements on the sessions' database: each bounded, none retried, every failure told apart."""
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from django.db import InterfaceError, InternalError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
+from hardened_sessions import bounds
 from hardened_sessions.clients.breaker import Breaker
 from hardened_sessions.clients.watchdog import Overrun
 from hardened_sessions.errors import SessionUnavailableError
@@ -76,17 +77,20 @@ class Database:
         if number is not None and silent(number):
             # What Django's health check would find out by one more statement.
             connection.health_check_done = True  # type: ignore[attr-defined]
-        with Overrun(number) as overrun:
+        with Overrun(number, cancel=canceller(connection)) as overrun:
             try:
                 before = connection.connection
                 with cursor_of(connection) as cursor:
                     if connection.connection is not before:
-                        overrun.guard(descriptor(connection))
+                        # A server that starts many at once takes its time for the first statement.
+                        overrun.guard(
+                            descriptor(connection), bounds.DATABASE_CONNECT, canceller(connection)
+                        )
                     cursor.execute(sql, parameters)
                     answer = cursor.fetchall() if rows else cursor.rowcount
             except (OperationalError, InterfaceError, InternalError) as error:
                 raise self._failed(connection, error) from error
-        if overrun.fired:  # just after the answer: the application gets no dead connection
+        if overrun.late:  # just after the answer: the application gets no dead connection
             connection.close()
         return answer
 
@@ -154,6 +158,14 @@ def silent(number: int) -> bool:
     poll = select.poll()
     poll.register(number, select.POLLIN)
     return not poll.poll(0)
+
+
+def canceller(connection: BaseDatabaseWrapper) -> Callable[[], object] | None:
+    """Return what asks the server to cancel the statement of an open PostgreSQL connection."""
+    raw: Any = connection.connection
+    if raw is None or connection.vendor != "postgresql":
+        return None
+    return partial(raw.cancel_safe, timeout=bounds.DATABASE_CONNECT)
 
 
 @cache

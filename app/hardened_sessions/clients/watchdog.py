@@ -1,20 +1,24 @@
 """Bound the time of a statement on a server that stopped answering.
 
 A statement timeout is the server's to keep, and a stopped one keeps nothing; TCP sees a live peer.
-So one thread a process shuts the socket of a statement that overran: the driver then raises at
-once.
+So one thread a process asks the server to cancel a statement that takes too long, which leaves the
+connection as it is and waits for no lock any more. Where that has not helped a moment later, it
+shuts the statement's socket: the driver then raises at once.
 """
 
 import os
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from hardened_sessions import bounds
 
 TICK = 0.1  # seconds between looks, so that starting a statement wakes no thread
+STOOD_STILL = 3 * TICK  # between two looks: the process was stopped, and so were its statements
 IDLE_TICKS = 50  # looks without a statement before the thread ends
 
 
@@ -25,19 +29,35 @@ class Overrun:
         descriptor: the socket to guard; None guards nothing.
         seconds: how long the statement may take; by default as long as the layer's own, as
             `bounds` says it at that moment.
+        cancel: asks the server to cancel it, in a thread of its own; None shuts the socket only.
     """
 
-    __slots__ = ("deadline", "descriptor", "fired", "seconds")
+    __slots__ = ("cancel", "cancelled", "deadline", "descriptor", "fired")
 
-    def __init__(self, descriptor: int | None, seconds: float | None = None) -> None:
-        self.fired = False
-        self.seconds = bounds.DATABASE_STATEMENT if seconds is None else seconds
-        self.guard(descriptor)
+    def __init__(
+        self,
+        descriptor: int | None,
+        seconds: float | None = None,
+        cancel: Callable[[], object] | None = None,
+    ) -> None:
+        self.fired = self.cancelled = False
+        self.guard(descriptor, seconds, cancel)
 
-    def guard(self, descriptor: int | None) -> None:
+    def guard(
+        self,
+        descriptor: int | None,
+        seconds: float | None = None,
+        cancel: Callable[[], object] | None = None,
+    ) -> None:
         """Guard this socket from now on; None guards nothing."""
-        self.descriptor = descriptor
-        self.deadline = time.monotonic() + self.seconds - TICK
+        self.descriptor, self.cancel = descriptor, cancel
+        seconds = bounds.DATABASE_STATEMENT if seconds is None else seconds
+        self.deadline = time.monotonic() + seconds - TICK
+
+    @property
+    def late(self) -> bool:
+        """Return whether the connection is dead, or what is asked on it next may be cancelled."""
+        return self.fired or self.cancelled
 
     def __enter__(self) -> Self:
         with _lock:
@@ -53,6 +73,22 @@ class Overrun:
     ) -> None:
         with _lock:
             _guarded.discard(self)
+
+    def look(self, now: float) -> None:
+        """Cancel the statement one look before its time is over, then shut its socket."""
+        if now >= self.deadline:
+            self.fire()
+        elif now >= self.deadline - TICK and self.cancel is not None and not self.cancelled:
+            self.cancelled = True
+            asking = threading.Thread(target=self.ask, args=(self.cancel,), name="session cancel")
+            asking.daemon = True
+            asking.start()
+
+    def ask(self, cancel: Callable[[], object]) -> None:
+        """Ask the server to cancel; one that answers is given the time to end the statement."""
+        with suppress(Exception):  # the socket is shut next
+            cancel()
+            self.deadline = time.monotonic() + bounds.DATABASE_STATEMENT
 
     def fire(self) -> None:
         """Shut the socket down, both ways, without closing the driver's descriptor."""
@@ -82,8 +118,9 @@ def _start() -> None:
 def _watch() -> None:
     """Look at every guarded statement until none has been seen for a while."""
     global _thread
-    idle = 0
+    idle, now = 0, time.monotonic()
     while True:
+        before = now
         time.sleep(TICK)
         now = time.monotonic()
         with _lock:
@@ -91,9 +128,15 @@ def _watch() -> None:
             if idle > IDLE_TICKS:
                 _thread = None
                 return
-            for overrun in _guarded:
-                if now >= overrun.deadline:
-                    overrun.fire()
+            look_at_all(before, now)
+
+
+def look_at_all(before: float, now: float) -> None:
+    """Look at every guarded statement; of time in which the process stood still none counts."""
+    still = now - before if now - before > STOOD_STILL else 0.0
+    for overrun in _guarded:
+        overrun.deadline += still
+        overrun.look(now)
 
 
 def _forget_after_fork() -> None:

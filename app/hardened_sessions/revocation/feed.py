@@ -141,6 +141,7 @@ class Feed:
         self.database.change(
             "INSERT INTO hardened_sessions_change (name, version) VALUES (%s, %s)", [name, version]
         )
+        self.hear(name, version)
 
 
 _feeds: list[Feed] = []

@@ -3,16 +3,24 @@
 Each is a defect of Django's own engine: `stock` documents it, `hardened` must not have it.
 """
 
+import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from asgiref.testing import ApplicationCommunicator
+from django.core.asgi import get_asgi_application
+from django.db import connection, connections
 
 from hardened_sessions.clients import database as client
+from hardened_sessions.clients import watchdog
 from hardened_sessions.clients.watchdog import Overrun
 from hardened_sessions.errors import SessionUnavailableError
-from tests.hardened_sessions.conftest import Browser, MakeSession, engines, layers
+from hardened_sessions.format.keys import hashed
+from tests.hardened_sessions.conftest import COOKIE, Browser, MakeSession, engines, layers
 from tests.servers import Postgres, RedisServer
 
 pytestmark = pytest.mark.alone
@@ -323,3 +331,86 @@ def test_a_connection_that_is_shut_just_after_its_answer_reaches_nobody(
     with connection.cursor() as cursor:
         cursor.execute("SELECT 3")
         assert cursor.fetchone() == (3,)
+
+
+# --- Who waits ------------------------------------------------------------------------------------
+
+LOCKS = {
+    "row": "SELECT FROM django_session WHERE session_key = '{}' FOR UPDATE",
+    "table": "LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE",  # as VACUUM FULL and REINDEX do
+}
+
+
+@engines("db", "cached_db")
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_touches_only_who_waits_for_it(
+    browser: Browser, other: psycopg.Connection[Any], lock: str
+) -> None:
+    neighbour = Browser()
+    assert neighbour.get("/write").status_code == 200
+    kept = connection.connection
+    with other.transaction():
+        other.execute(LOCKS[lock].format(hashed(browser.cookie)))
+        started = time.monotonic()
+        assert browser.get("/write").status_code == 503
+        assert time.monotonic() - started < 1.0  # 0.5 s, and some for a busy machine
+        assert client.database("default").breaker.opened is None
+        assert connection.connection is kept  # so nobody is left behind in the queue for the lock
+        assert neighbour.get("/write").status_code == (200 if lock == "row" else 503)
+    assert browser.get("/write").content == b"2"
+    assert neighbour.get("/write").status_code == 200
+
+
+def test_a_process_that_stood_still_gives_its_statements_the_time_anew() -> None:
+    """Check that after a SIGSTOP nothing is shut whose answer lies there already."""
+    here, there = socket.socketpair()
+    with here, there, Overrun(here.fileno(), 0.5) as overrun:
+        now = time.monotonic()
+        watchdog.look_at_all(now, now + 10)
+        assert not overrun.fired
+        watchdog.look_at_all(now + 10, now + 10.1)
+        assert not overrun.fired
+        for tenth in range(1, 6):
+            watchdog.look_at_all(now + 10 + tenth / 10, now + 10.1 + tenth / 10)
+        assert overrun.fired
+
+
+@engines("db")
+def test_a_first_burst_of_asynchronous_reads_is_served(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a thread, so a connection, of its own: the server starts fifty at once."""
+    monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)
+    application = get_asgi_application()
+
+    async def ask() -> int:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/aread",
+            "scheme": "https",
+            "headers": [
+                (b"host", b"testserver"),
+                (b"cookie", f"{COOKIE}={browser.cookie}".encode()),
+            ],
+        }
+        communicator = ApplicationCommunicator(application, scope)
+        await communicator.send_input({"type": "http.request", "body": b""})
+        status: int = (await communicator.receive_output(timeout=20))["status"]
+        await communicator.receive_output(timeout=20)
+        await communicator.wait(timeout=20)
+        return status
+
+    async def burst() -> list[int]:
+        return await asyncio.gather(*(ask() for _ in range(50)))
+
+    assert asyncio.run(burst()) == [200] * 50
+
+
+def test_the_first_statement_of_a_new_connection_has_the_time_of_connecting() -> None:
+    """Check what makes that burst one of served pages where the machine is slow."""
+    connection.close()
+    assert client.database("default").query("SELECT 1 FROM pg_sleep(0.8)") == [(1,)]
+    with pytest.raises(SessionUnavailableError):
+        client.database("default").query("SELECT 1 FROM pg_sleep(0.8)")
+    assert client.database("default").breaker.opened is None

@@ -19,6 +19,10 @@ def read(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{request.session.get('n', 0)}")
 
 
+async def aread(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"{await request.session.aget('n', 0)}")
+
+
 def write(request: HttpRequest) -> HttpResponse:
     request.session["n"] = n = request.session.get("n", 0) + 1
     return HttpResponse(f"{n}")
@@ -107,6 +111,6 @@ urlpatterns = [
             crash,
             streaming,
         ),
-        *(sign_in, sign_out, new_password, crash),
+        *(sign_in, sign_out, new_password, crash, aread),
     )
 ]
