@@ -34,11 +34,11 @@ USE_I18N = False
 DATABASES = {
     "default": {
         "ENGINE": LAYER.DATABASE,
-        "HOST": ENV.database_host,
-        "PORT": ENV.database_port,
-        "NAME": ENV.database_name,
-        "USER": ENV.database_user,
-        "PASSWORD": ENV.database_password,
+        "HOST": ENV.database.host,
+        "PORT": ENV.database.port,
+        "NAME": ENV.database.name,
+        "USER": ENV.database.user,
+        "PASSWORD": ENV.database.password,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
@@ -47,6 +47,7 @@ DATABASES = {
             "prepare_threshold": 0,
             "application_name": ENV.session_backend,
             "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=30s",
+            **ENV.database_tls,
         },
     }
 }
@@ -148,19 +149,19 @@ HARDENED_SESSIONS = {
 CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
-if ENV.uses_redis:
+if ENV.redis:
     # An alias and a Redis of its own: clearing the general cache must log nobody out.
     CACHES["sessions"] = {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": f"redis://{ENV.redis_user}@{ENV.redis_host}:{ENV.redis_port}/0",
+        "LOCATION": ENV.redis.location,
         "OPTIONS": {
-            "PASSWORD": ENV.redis_password,
+            "PASSWORD": ENV.redis.password,
             # The default is pickle: whoever writes to Redis could then run code here.
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
             "SOCKET_CONNECT_TIMEOUT": 0.3,  # seconds
             "SOCKET_TIMEOUT": 0.3,  # seconds
             # redis-py's own default tries ten times: seconds of waiting on a hung server.
-            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0)},
+            "CONNECTION_POOL_KWARGS": {"retry": Retry(NoBackoff(), 0), **ENV.redis_tls},
         },
     }
 
@@ -228,7 +229,7 @@ if not ENV.hsts_seconds:
 
 # --- The lab: goes with app/lab and its block in urls.py ------------------------------------------
 
-from lab.store_calls import CountedConnection  # noqa: E402 - all of the lab is in this block
+from lab.store_calls import CountedConnection, CountedTLSConnection  # noqa: E402 - all of the lab is in this block
 
 INSTALLED_APPS.insert(0, "lab")
 TEMPLATES[0]["OPTIONS"]["context_processors"].append("lab.pages.navigation")
@@ -242,6 +243,8 @@ MIDDLEWARE.insert(
 MIDDLEWARE.insert(2, "lab.afterwards.AfterwardsMiddleware")
 for _cache in CACHES.values():
     if "CONNECTION_POOL_KWARGS" in _cache.get("OPTIONS", {}):
-        _cache["OPTIONS"]["CONNECTION_POOL_KWARGS"]["connection_class"] = CountedConnection
+        _cache["OPTIONS"]["CONNECTION_POOL_KWARGS"]["connection_class"] = (
+            CountedTLSConnection if ENV.redis_tls else CountedConnection
+        )
 
 # --- End of the lab -------------------------------------------------------------------------------

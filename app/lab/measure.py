@@ -50,7 +50,7 @@ class Result:
 
 def reachable() -> list[str]:
     """Return the engines that this container can use: those whose stores it was given."""
-    given = {"postgres": True, "redis": settings.ENV.uses_redis, "folder": has_folder()}
+    given = {"postgres": True, "redis": settings.ENV.redis is not None, "folder": has_folder()}
     return [
         name
         for name in settings.ENGINES

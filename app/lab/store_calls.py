@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from redis import Connection
+from redis import Connection, SSLConnection
 
 
 @dataclass(slots=True)
@@ -39,8 +39,8 @@ def watch(connection: BaseDatabaseWrapper, **others: Any) -> None:
 connection_created.connect(watch)
 
 
-class CountedConnection(Connection):
-    """A connection to Redis that counts what is sent over it; a pipeline counts once.
+class Counted:
+    """Of a connection to Redis: counts what is sent over it; a pipeline counts once.
 
     The greeting of a new connection is not counted: it serves all that come after.
     """
@@ -49,7 +49,7 @@ class CountedConnection(Connection):
         """Connect, and greet uncounted."""
         token = counting.set(None)
         try:
-            super().connect_check_health(*arguments, **named)
+            super().connect_check_health(*arguments, **named)  # type: ignore[misc]
         finally:
             counting.reset(token)
 
@@ -57,4 +57,12 @@ class CountedConnection(Connection):
         """Count the command and send it."""
         if calls := counting.get():
             calls.redis += 1
-        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, check_health)  # type: ignore[misc]
+
+
+class CountedConnection(Counted, Connection):
+    """Counted, in plain text."""
+
+
+class CountedTLSConnection(Counted, SSLConnection):
+    """Counted, over TLS."""

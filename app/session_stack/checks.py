@@ -62,7 +62,7 @@ def check_hsts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterab
 def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
     """An engine that keeps sessions in Redis was given one."""
     engine = settings.ENV.session_backend
-    if "redis" in layer().stores(session_class(engine)) and not settings.ENV.uses_redis:
+    if "redis" in layer().stores(session_class(engine)) and settings.ENV.redis is None:
         yield Error(
             f"REDIS_PASSWORD is not set, and {engine} keeps sessions in Redis.",
             hint=f"REDIS_PASSWORD_FILE may stand at the service app-{engine}.",

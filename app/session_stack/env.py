@@ -17,8 +17,9 @@ from typing import Final, Literal, get_args
 
 from croniter import croniter
 
-from session_stack import capacity
+from session_stack import capacity, store_urls
 from session_stack.layers import LAYERS, engines
+from session_stack.store_urls import Server
 
 SessionKeys = Literal["hash", "read"]
 SessionGrace = Literal["auto", "true", "false"]
@@ -28,6 +29,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for as many
 PASSWORD_MIN_LENGTH: Final = 16  # characters
 ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
+PUBLIC_AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian's ca-certificates
 COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 # What other cookies of the site are called, in lower case: one of that name would be two in one.
 TAKEN_NAMES = {"__host-csrftoken", "__host-http-csrftoken", "__host-device", "__host-witness"}
@@ -91,15 +93,9 @@ class Env:
     app_threads: int
     log_level: LogLevel
     # Stores
-    database_host: str
-    database_port: int
-    database_name: str
-    database_user: str
-    database_password: str
-    redis_host: str
-    redis_port: int
-    redis_user: str
-    redis_password: str | None
+    database: Server
+    redis: Server | None  # None: this container was given no Redis
+    stores_ca: Path  # who signs the certificates of those that are elsewhere
     # Keys
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
@@ -123,9 +119,20 @@ class Env:
         return capacity.workers(self.app_cpus, self.app_workers)
 
     @property
-    def uses_redis(self) -> bool:
-        """Return whether this container was given a Redis: its compose service says so."""
-        return self.redis_password is not None
+    def database_tls(self) -> dict[str, str]:
+        """Return libpq's options for a Postgres that is elsewhere."""
+        if not self.database.elsewhere:
+            return {}
+        options = {"sslmode": "verify-full", "sslrootcert": str(self.stores_ca)}
+        if self.database.target:
+            options["target_session_attrs"] = self.database.target
+        return options
+
+    @property
+    def redis_tls(self) -> dict[str, str]:
+        """Return redis-py's options for a Redis that is elsewhere; it checks names by itself."""
+        elsewhere = self.redis is not None and self.redis.elsewhere
+        return {"ssl_ca_certs": str(self.stores_ca)} if elsewhere else {}
 
 
 class Reader:
@@ -155,6 +162,27 @@ class Reader:
         if self.environ.get(name):
             self.problems.append(f"{name} and {name}_FILE are both set; keep {name}_FILE")
         return self.value(f"{name}_FILE", secret_file_of(min_length))
+
+    def url(self, name: str, parse: Callable[[str], Server]) -> Server | None:
+        """Return the server in the file that `NAME_FILE` names; None where that is empty."""
+        if self.environ.get(name):
+            self.problems.append(
+                f"{name} is set, where whoever sees the container's configuration reads its "
+                f"password; put it into deploy/secrets/{name.lower()}"
+            )
+        if not self.environ.get(f"{name}_FILE"):
+            return None
+        return self.value(f"{name}_FILE", url_file_of(parse))
+
+    def own(self, store: str, host: str, port: str, name: str) -> Server:
+        """Return where this stack's own store is, or what its variables say."""
+        return Server(
+            self.value(f"{store}_HOST", word, host),
+            str(self.value(f"{store}_PORT", integer(1, 65535), port)),
+            name,
+            self.value(f"{store}_USER", word, "app"),
+            self.secret(f"{store}_PASSWORD", PASSWORD_MIN_LENGTH),
+        )
 
 
 def one_of[T: str](words: tuple[T, ...]) -> Callable[[str], T]:
@@ -336,6 +364,27 @@ def secret_file_of(min_length: int) -> Callable[[str], str]:
     return parse
 
 
+def url_file_of(parse: Callable[[str], Server]) -> Callable[[str], Server | None]:
+    """Return a parser for the path of a file that holds a store's URL, or nothing."""
+
+    def parse_file(path: str) -> Server | None:
+        try:
+            text = file_text(path)
+            return parse(secret_of(1)(text)) if text else None
+        except ValueError as problem:
+            raise VariableError(f"names {path}, which {problem}") from problem
+
+    return parse_file
+
+
+def authorities_file(path: str) -> Path:
+    """Parse the path of a file of certificates; an empty one means the public authorities."""
+    try:
+        return Path(path) if file_text(path) else PUBLIC_AUTHORITIES
+    except VariableError as problem:
+        raise VariableError(f"names {path}, which {problem}") from problem
+
+
 def secret_lines_of(min_length: int) -> Callable[[str], tuple[str, ...]]:
     """Return a parser for the path of a file that holds one secret a line, or none."""
 
@@ -385,6 +434,13 @@ def read(environ: Mapping[str, str]) -> Env:
     """
     reader = Reader(environ)
     session_layer = reader.value("SESSION_LAYER", layer, "hardened")
+    database = reader.url("DATABASE_URL", store_urls.database)
+    redis = reader.url("REDIS_URL", store_urls.redis)
+    if database is None:
+        name = reader.value("DATABASE_NAME", word, "app")
+        database = reader.own("DATABASE", "postgres", "5432", name)
+    if redis is None and (environ.get("REDIS_PASSWORD") or "REDIS_PASSWORD_FILE" in environ):
+        redis = reader.own("REDIS", "redis", "6379", "0")
     env = Env(
         domain=reader.value("DOMAIN", domain),
         http_port=reader.value("HTTP_PORT", integer(1, 65535), "80"),
@@ -445,18 +501,12 @@ def read(environ: Mapping[str, str]) -> Env:
         ),
         app_threads=reader.value("APP_THREADS", integer(1, 64), "4"),
         log_level=reader.value("LOG_LEVEL", one_of(get_args(LogLevel)), "INFO"),
-        database_host=reader.value("DATABASE_HOST", word, "postgres"),
-        database_port=reader.value("DATABASE_PORT", integer(1, 65535), "5432"),
-        database_name=reader.value("DATABASE_NAME", word, "app"),
-        database_user=reader.value("DATABASE_USER", word, "app"),
-        database_password=reader.secret("DATABASE_PASSWORD", PASSWORD_MIN_LENGTH),
-        redis_host=reader.value("REDIS_HOST", word, "redis"),
-        redis_port=reader.value("REDIS_PORT", integer(1, 65535), "6379"),
-        redis_user=reader.value("REDIS_USER", word, "app"),
-        redis_password=(
-            reader.secret("REDIS_PASSWORD", PASSWORD_MIN_LENGTH)
-            if environ.get("REDIS_PASSWORD") or "REDIS_PASSWORD_FILE" in environ
-            else None
+        database=database,
+        redis=redis,
+        stores_ca=(
+            reader.value("STORES_CA_FILE", authorities_file)
+            if environ.get("STORES_CA_FILE")
+            else PUBLIC_AUTHORITIES
         ),
         secret_key=reader.secret("SECRET_KEY", SECRET_KEY_MIN_LENGTH),
         secret_key_fallbacks=(

@@ -32,7 +32,7 @@ def main() -> int:
 def ages() -> list[tuple[str, float]]:
     """Return each secret that is there, and when it was put there: seconds since 1970."""
     found = [(secret.name, secret.readers[0]) for secret in secret_files.SECRETS]
-    found += [(name, "app-secrets") for name in secret_files.KEY_LISTS]
+    found += [(name, reader) for name, (_, reader) in secret_files.OPTIONAL.items()]
     paths = [(name, volumes.VOLUMES / volume / name) for name, volume in found]
     return [(name, p.stat().st_mtime) for name, p in paths if p.exists() and p.stat().st_size]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import volumes
 from refusal import RefusedError
+from session_stack import store_urls
 from session_stack.env import (
     PASSWORD_MIN_LENGTH,
     SECRET_KEY_MIN_LENGTH,
@@ -38,10 +39,32 @@ SECRETS = (
     Secret("redis_app_password", PASSWORD_MIN_LENGTH, ("redis-secrets", "app-secrets")),
 )
 
-# One key a line: never made, and gone with the operator's file. With what each line must pass.
-KEY_LISTS: dict[str, Callable[[str], str]] = {
-    "secret_key_fallbacks": secret_of(SECRET_KEY_MIN_LENGTH),
-    "session_encryption_key": encryption_key,
+
+def lines_of(parse: Callable[[str], str]) -> Callable[[str], object]:
+    """Return a check of a file that holds one key a line."""
+
+    def check_lines(text: str) -> None:
+        if not text:
+            raise VariableError("holds no key; it may hold one a line, or not be there")
+        for line in text.splitlines():
+            parse(line)
+
+    return check_lines
+
+
+def url_of(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """Return a check of a file that holds the URL of a store."""
+    return lambda text: parse(secret_of(1)(text))
+
+
+# Never made, and gone with the operator's file. With what each must pass, and its readers' volume.
+OPTIONAL: dict[str, tuple[Callable[[str], object], str]] = {
+    "secret_key_fallbacks": (lines_of(secret_of(SECRET_KEY_MIN_LENGTH)), "app-secrets"),
+    "session_encryption_key": (lines_of(encryption_key), "app-secrets"),
+    "database_url": (url_of(store_urls.database), "app-secrets"),
+    "database_owner_url": (url_of(store_urls.database), "migrate-secrets"),
+    "redis_url": (url_of(store_urls.redis), "app-secrets"),
+    "stores_ca": (store_urls.authorities, "app-secrets"),
 }
 
 
@@ -50,8 +73,9 @@ def checks() -> Iterator[Callable[[], object]]:
     yield check_names
     for secret in SECRETS:
         yield partial(given, secret)
-    for name in KEY_LISTS:
-        yield partial(given_keys, name)
+    for name in OPTIONAL:
+        yield partial(optional, name)
+    yield check_both
 
 
 def place() -> Iterator[str]:
@@ -64,14 +88,15 @@ def place() -> Iterator[str]:
         changed = [volumes.write(reader, secret.name, value) for reader in secret.readers]
         if any(changed):
             yield f"{'made' if made else 'placed'} {secret.name}"
-    for name in KEY_LISTS:
-        if volumes.write("app-secrets", name, given_keys(name)):
-            yield f"placed {name}"
+    for name, (_, reader) in OPTIONAL.items():
+        before, text = volumes.read(reader, name), optional(name)
+        if volumes.write(reader, name, text) and (before or text):
+            yield f"placed {name}" if text else f"removed {name}"
 
 
 def check_names() -> None:
     """Refuse a file that no service would read: most likely a misspelt name."""
-    known = [*(secret.name for secret in SECRETS), *KEY_LISTS]
+    known = [*(secret.name for secret in SECRETS), *OPTIONAL]
     for path in sorted(GIVEN.iterdir()):
         if path.name not in (*known, "README.md") and not path.name.startswith("."):
             raise RefusedError(
@@ -85,17 +110,27 @@ def given(secret: Secret) -> str | None:
     return check(secret.name, secret_of(secret.min_length))
 
 
-def given_keys(name: str) -> str:
-    """Return the operator's keys, one a line."""
+def optional(name: str) -> str:
+    """Return what the operator gave, or nothing."""
+    parse, _ = OPTIONAL[name]
 
-    def parse(text: str) -> str:
-        if not text:
-            raise VariableError("holds no key; it may hold one a line, or not be there")
-        for line in text.splitlines():
-            KEY_LISTS[name](line)
+    def whole(text: str) -> str:
+        parse(text)
         return text
 
-    return check(name, parse) or ""
+    return check(name, whole) or ""
+
+
+def check_both() -> None:
+    """Refuse the URL of one role of Postgres alone: migrate has the other one."""
+    missing = [
+        name for name in ("database_url", "database_owner_url") if not (GIVEN / name).exists()
+    ]
+    if len(missing) == 1:
+        raise RefusedError(
+            f"deploy/secrets/{missing[0]} is missing; the URLs of a Postgres that runs elsewhere "
+            "may be both there, or neither"
+        )
 
 
 def check(name: str, parse: Callable[[str], str]) -> str | None:
@@ -105,5 +140,5 @@ def check(name: str, parse: Callable[[str], str]) -> str | None:
         return None
     try:
         return parse(file_text(str(path)))
-    except VariableError as problem:
+    except ValueError as problem:
         raise RefusedError(f"deploy/secrets/{name} {problem}") from problem

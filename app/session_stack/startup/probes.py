@@ -13,6 +13,9 @@ from session_stack.layers import Store, layer, session_class, unavailable
 
 type Probe = Callable[[], None]
 
+ROLES = "docker compose exec postgres /etc/postgresql/roles.sh"
+ITS_URL = "its URL, in deploy/secrets"  # of a store that runs elsewhere
+
 
 class StoreUnavailableError(Exception):
     """A store that can't be used; the message is one line with the repair, without a secret."""
@@ -21,15 +24,16 @@ class StoreUnavailableError(Exception):
 def postgres_reason(error: Exception) -> str:
     """Return one line that says why Postgres is not to be had, and the repair."""
     env = settings.ENV
-    server = f"Postgres at {env.database_host}:{env.database_port}"
+    server = f"Postgres at {env.database.host}:{env.database.port}"
     if "password authentication failed" in str(error):
         return (
-            f"{server} refuses the password of role {env.database_user!r}: "
+            f"{server} refuses the password of role {env.database.user!r}: "
             "a changed secret does not change the database; repair: "
-            "docker compose exec postgres /etc/postgresql/roles.sh"
+            + (ITS_URL if env.database.elsewhere else ROLES)
         )
     reason = str(error).strip().splitlines()[-1].strip()
-    return f"{server} is not available ({reason}); see: docker compose logs postgres"
+    see = ITS_URL if env.database.elsewhere else "docker compose logs postgres"
+    return f"{server} is not available ({reason}); see: {see}"
 
 
 def probe_postgres() -> None:
@@ -51,20 +55,22 @@ def probe_redis() -> None:
     Raises:
         StoreUnavailableError: when Redis does not answer or refuses the user.
     """
-    env = settings.ENV
-    server = f"Redis at {env.redis_host}:{env.redis_port}"
+    redis = settings.ENV.redis
+    if redis is None:
+        raise StoreUnavailableError("this container was given no Redis")
+    server = f"Redis at {redis.host}:{redis.port}"
     try:
         get_redis_connection(settings.SESSION_CACHE_ALIAS).ping()
     except AuthenticationError as error:
         raise StoreUnavailableError(
-            f"{server} refuses the password of user {env.redis_user!r}: "
-            "Redis reads a changed secret when it starts; repair: docker compose restart redis"
+            f"{server} refuses the password of user {redis.user!r}: "
+            "Redis reads a changed secret when it starts; repair: "
+            + (ITS_URL if redis.elsewhere else "docker compose restart redis")
         ) from error
     except RedisError as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StoreUnavailableError(
-            f"{server} is not available ({reason}); see: docker compose logs redis"
-        ) from error
+        see = ITS_URL if redis.elsewhere else "docker compose logs redis"
+        raise StoreUnavailableError(f"{server} is not available ({reason}); see: {see}") from error
 
 
 def probe_folder() -> None:

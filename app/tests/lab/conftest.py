@@ -30,7 +30,7 @@ def use(
         settings.ENV = replace(settings.ENV, session_backend=backend)
         settings.SESSION_ENGINE = f"{layer.ENGINES}.{backend}"
         if "redis" not in layer.stores(session_class(backend)):
-            settings.ENV = replace(settings.ENV, redis_password=None)
+            settings.ENV = replace(settings.ENV, redis=None)
         settings.SESSION_FILE_PATH = str(tmp_path)
         monkeypatch.setattr(FileStore, "_storage_path", str(tmp_path), raising=False)
         chain.cache_clear()  # its session middleware has an engine

@@ -137,8 +137,8 @@ def test_what_has_no_default_is_asked_for(name: str, absent: str) -> None:
 
 
 def test_a_container_uses_the_redis_that_it_was_given_a_password_for() -> None:
-    assert read(GOOD).uses_redis
-    assert not read({**GOOD, "REDIS_PASSWORD": ""}).uses_redis
+    assert read(GOOD).redis
+    assert read({**GOOD, "REDIS_PASSWORD": ""}).redis is None
     assert "has 5 characters" in refusal({**GOOD, "REDIS_PASSWORD": "short"})
 
 

@@ -55,14 +55,15 @@ def other_redis(settings: Settings):
     """Point the session alias elsewhere."""
 
     def point(**changes: object) -> None:
-        settings.ENV = env = replace(settings.ENV, **changes)
+        server = replace(settings.ENV.redis, **changes)
+        settings.ENV = replace(settings.ENV, redis=server)
         alias = settings.CACHES["sessions"]
         settings.CACHES = {
             **settings.CACHES,
             "sessions": {
                 **alias,
-                "LOCATION": f"redis://{env.redis_user}@{env.redis_host}:{env.redis_port}/0",
-                "OPTIONS": {**alias["OPTIONS"], "PASSWORD": env.redis_password},
+                "LOCATION": server.location,
+                "OPTIONS": {**alias["OPTIONS"], "PASSWORD": server.password},
             },
         }
 
@@ -70,7 +71,7 @@ def other_redis(settings: Settings):
 
 
 def test_a_wrong_redis_password_names_the_repair_and_not_the_password(other_redis) -> None:
-    other_redis(redis_user="nobody", redis_password="w" * 16)
+    other_redis(user="nobody", password="w" * 16)
     with pytest.raises(StoreUnavailableError) as caught:
         probe_redis()
     assert "refuses the password of user 'nobody'" in str(caught.value)
@@ -79,7 +80,7 @@ def test_a_wrong_redis_password_names_the_repair_and_not_the_password(other_redi
 
 
 def test_a_redis_that_is_not_there_is_named(other_redis) -> None:
-    other_redis(redis_port=1)
+    other_redis(port="1")
     with pytest.raises(StoreUnavailableError, match=r"Redis at 127.0.0.1:1 is not available \("):
         probe_redis()
 
