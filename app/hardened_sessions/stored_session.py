@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -30,7 +31,8 @@ SIGN_IN_BYTES = 4096
 # A longer chain of pointers than any number of secret keys makes.
 LONGEST_CHAIN = 8
 
-# How much of a session's age has to pass before an unchanged one is written for its expiry alone.
+# How much of a session's age has to pass before an unchanged one is written for its expiry alone. By
+# as much the server then keeps it longer, since the cookies between say a later end each.
 TOUCH_SHARE = 0.1
 
 
@@ -71,6 +73,7 @@ class StoredSession(HardenedSession):
         self.stored: Stored | None = None
         self.cleared = False
         self.most: float | None = None  # bytes that it may take, where not as the settings say
+        self.touching = False  # a save changes the expiry alone
         self.by_name = False  # what was given as a key is a stored session's name
 
     # --- Found, absent, unavailable ---------------------------------------------------------------
@@ -296,20 +299,30 @@ class StoredSession(HardenedSession):
 
     def needs_writing(self, stored: Stored, data: Data) -> bool:
         """Return whether data, name or signature differ, or the expiry moved enough to matter."""
+        self.touching = False
         if self.cleared or stored.by_fallback or stored.name != self.name_to_write(stored):
             return True
         if not same(self.storage.decode(stored), data):
             return True
-        draft = self.next_draft(data, stored)
-        if draft.mark != stored.mark:
+        if self.next_draft(data, stored).mark != stored.mark:
             return True
-        expires = draft.expires
-        return abs(expires - stored.expires) > TOUCH_SHARE * max(0.0, expires - time.time())
+        ends = self.expires_at(data)
+        kept = ends - 1 <= stored.expires <= ends + 2 * self.ahead(data) + 1  # whole seconds
+        self.touching = not kept and stored.mark != "copy"
+        return self.touching
 
     def draft(self, data: Data, version: int, mark: Mark = "") -> Draft:
         """Return what to write for this data: its expiry is the server's own."""
-        most = self.most or options().max_bytes
-        return Draft(data, version, self.expires_at(data), most=most, mark=mark)
+        most, expires = self.most or options().max_bytes, self.expires_at(data)
+        if self.touching or settings.SESSION_SAVE_EVERY_REQUEST:
+            expires += self.ahead(data)
+        return Draft(data, version, expires, most=most, mark=mark)
+
+    def ahead(self, data: Data) -> float:
+        """Return by how many seconds a session is kept longer whose end moves with its requests."""
+        if isinstance(data.get("_session_expiry"), str):
+            return 0.0  # a moment
+        return TOUCH_SHARE * max(0.0, self.expires_at(data) - time.time())
 
     def next_draft(self, data: Data, loaded: Stored) -> Draft:
         """Return what to write in the place of what was loaded."""

@@ -40,7 +40,13 @@ def expiring(request: HttpRequest) -> HttpResponse:
     return HttpResponse("set")
 
 
-urlpatterns = [path(view.__name__, view) for view in (ping, read, write, sign_in, expiring)]
+def touch(request: HttpRequest) -> HttpResponse:
+    request.session.modified = True
+    return HttpResponse("touched")
+
+
+views = (ping, read, write, sign_in, expiring, touch)
+urlpatterns = [path(view.__name__, view) for view in views]
 
 
 def in_seconds(seconds: int) -> dict[str, Any]:
@@ -368,6 +374,23 @@ def test_a_request_that_changes_nothing_writes_nothing_until_enough_time_has_pas
     settings.SESSION_COOKIE_AGE = 1200  # as if a fifth of the age had passed
     client.get("/ping", secure=True)
     assert state(engine, redis_server, folder) != before
+
+
+@engines(*ON_SERVER)
+@pytest.mark.parametrize("every_request", [True, False])
+def test_the_server_keeps_a_session_as_long_as_the_last_cookie_says(
+    store: MakeSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, every_request: bool
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = every_request
+    settings.SESSION_COOKIE_AGE = 600
+    client, real = Client(), time.time
+    client.get("/write", secure=True)
+    for seconds in (55, 110, 705, 1300):  # each before the last cookie has expired
+        monkeypatch.setattr(time, "time", lambda at=seconds: real() + at)
+        assert client.get("/read", secure=True).content == b"1"
+        client.get("/touch", secure=True)
+    monkeypatch.setattr(time, "time", lambda: real() + 1300 + 600 * 1.1 + 2)
+    assert client.get("/read", secure=True).content == b"0"
 
 
 @engines("cache")
