@@ -31,8 +31,8 @@ SIGN_IN_BYTES = 4096
 # A longer chain of pointers than any number of secret keys makes.
 LONGEST_CHAIN = 8
 
-# How much of a session's age has to pass before an unchanged one is written for its expiry alone. By
-# as much the server then keeps it longer, since the cookies between say a later end each.
+# How much of the age has to pass before an unchanged session is written for its expiry alone. By as
+# much the server then keeps it longer, since the cookies between say a later end each.
 TOUCH_SHARE = 0.1
 
 
@@ -150,7 +150,9 @@ class StoredSession(HardenedSession):
             return False
         names = keys.names_for(session_key or "")
         stored = self.asked(lambda: self.storage.fetch(names))
-        return stored is not None and stored.live and stored.pointer is None
+        if stored is None or stored.pointer is not None or stored.mark == "copy":
+            return False
+        return stored.live
 
     # --- Saving -----------------------------------------------------------------------------------
 
