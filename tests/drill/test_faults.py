@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -125,6 +126,12 @@ def full_disk_says(scene: Scene) -> str:
     return said if said == "ok" else scene.stack.logs("postgres")
 
 
+def page_says(scene: Scene) -> str:
+    """Return whether the app answers where it listens, asked from beside it."""
+    ask = "curl --silent --max-time 1 http://app:8000/ >&2 && echo ok || echo timeout"
+    return scene.stack.execute("nginx", "sh", "-c", ask).strip()
+
+
 def docker_says(scene: Scene) -> str:
     """Return whether everything that has a policy runs."""
     return "ok" if all(c["State"]["Running"] for c in servers(scene)) else "down"
@@ -150,6 +157,7 @@ HELD: dict[str, tuple[Callable[[Scene], str], str]] = {
     "postgres-connections": (postgres_says, "remaining connection slots are reserved"),
     "postgres-read-only": (postgres_says, "ReadOnlySqlTransaction"),
     "postgres-cut": (postgres_says, "ConnectionTimeout"),
+    "app-pause": (page_says, "timeout"),
     "postgres-disk-full": (full_disk_says, "No space left on device"),
     "power-cut": (docker_says, "down"),
 }
@@ -250,6 +258,28 @@ def test_a_container_that_was_left_stopped_is_started(scene: Scene, service: str
     assert scene.stack.container(service)["State"]["Running"]
 
 
+LOCKS = {"postgres-locked-row": "RowShareLock", "postgres-vacuum-full": "AccessExclusiveLock"}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_somebody_waits_for_the_lock(
+    scene: Scene, lifted: Callable[[Fault], Fault], name: str
+) -> None:
+    fault = lifted(FAULTS[name])
+    scene.stack.sql(
+        "INSERT INTO django_session VALUES (repeat('a', 40), '', now()) ON CONFLICT DO NOTHING"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        injecting = pool.submit(fault.inject, scene)
+        asked = (
+            "SELECT count(*) FROM pg_locks WHERE relation = 'django_session'::regclass "
+            f"AND mode = '{LOCKS[name]}'"
+        )
+        assert eventually(lambda: scene.stack.sql(asked) == "1", 4)
+        assert not injecting.done()
+    assert scene.stack.sql(asked) == "0"
+
+
 def test_clocks_are_put_right(scene: Scene, lifted: Callable[[Fault], Fault]) -> None:
     fault = lifted(FAULTS["client-clock"])
     assert scene.clock_offset
@@ -333,7 +363,7 @@ def test_half_of_it_is_lifted_too(
 
 def test_every_fault_is_shown() -> None:
     others = {"postgres-kill", "client-clock", "app-roll", "secret-key", "clearsessions"}
-    assert {*HELD, *MARKS, *REDIS, *others} == set(FAULTS)
+    assert {*HELD, *MARKS, *REDIS, *LOCKS, *others} == set(FAULTS)
 
 
 def test_the_quick_set_is_of_faults_that_apply() -> None:

@@ -8,6 +8,16 @@ def kill(scene: Scene) -> None:
     scene.stack.kill(scene.app)
 
 
+def pause(scene: Scene) -> None:
+    scene.stack.signal(scene.app, "STOP")
+
+
+def resume(scene: Scene) -> None:
+    scene.stack.start(scene.app)
+    scene.stack.signal(scene.app, "CONT")
+    scene.stack.wait_ready(scene.app)
+
+
 def recreate(scene: Scene) -> None:
     scene.stack.compose("up", "--detach", "--no-deps", "--force-recreate", scene.app)
 
@@ -71,6 +81,15 @@ FAULTS = (
         back,
         hold=0,
         answers=BROKEN,
+    ),
+    Fault(
+        "app-pause",
+        "SIGSTOP to gunicorn's master and workers for 10 s, as a machine that stands still",
+        "app",
+        pause,
+        resume,
+        hold=10,
+        answers=BROKEN | {"504", "timeout"},
     ),
     Fault(
         "app-recreate",

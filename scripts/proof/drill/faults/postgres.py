@@ -2,8 +2,9 @@
 
 import time
 from contextlib import suppress
+from functools import partial
 
-from proof.drill.faults.model import Fault, Scene
+from proof.drill.faults.model import WITH_ROWS, Fault, Scene
 from stack import CommandError, StackError
 
 HOLDER = "connections"  # the service, and what it calls itself
@@ -96,6 +97,25 @@ def wait_for(scene: Scene, state: str) -> None:
             raise StackError(f"{READ_ONLY} is not {state} after 10 s")
 
 
+# --- Who waits ------------------------------------------------------------------------------------
+
+LOCKED_SECONDS = 5
+# What VACUUM FULL, CLUSTER and REINDEX take, for as long as a large table would keep them.
+TABLE = "LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE"
+# A visitor's: the one that was written last.
+ROW = """
+PERFORM FROM django_session WHERE session_key = (
+  SELECT session_key FROM django_session ORDER BY xmin::text::bigint DESC LIMIT 1
+) FOR UPDATE
+"""
+
+
+def hold(scene: Scene, lock: str) -> None:
+    """Have a transaction of somebody else's hold a lock for a while."""
+    sleep = f"PERFORM pg_sleep({LOCKED_SECONDS})"
+    scene.stack.sql(f"DO $$ BEGIN {lock}; {sleep}; END $$")
+
+
 # --- The way there --------------------------------------------------------------------------------
 
 
@@ -141,6 +161,24 @@ FAULTS = (
         "postgres",
         refuse_writes,
         accept_writes,
+    ),
+    Fault(
+        "postgres-locked-row",
+        f"somebody's transaction holds one visitor's row for {LOCKED_SECONDS} s",
+        "postgres",
+        partial(hold, lock=ROW),
+        back,
+        hold=0,
+        engines=WITH_ROWS,
+    ),
+    Fault(
+        "postgres-vacuum-full",
+        f"VACUUM FULL locks the sessions' table for {LOCKED_SECONDS} s",
+        "postgres",
+        partial(hold, lock=TABLE),
+        back,
+        hold=0,
+        engines=WITH_ROWS,
     ),
     Fault(
         "postgres-cut",
