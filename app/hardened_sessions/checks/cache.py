@@ -1,15 +1,14 @@
-"""Checks of the cache alias that holds sessions, and of the Redis behind it."""
+"""Checks of the cache alias that holds sessions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
-from redis.exceptions import RedisError
 
-from hardened_sessions.checks.in_use import readable, stores, uses_redis
+from hardened_sessions.checks.in_use import readable, uses_redis
 
 LONGEST_WAIT = 1.0  # seconds a request may wait for the general cache's Redis
 
@@ -104,35 +103,4 @@ def check_tenants(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Ite
             hint="Its KEY_FUNCTION may be django_tenants.cache.make_key, or any that puts the "
             "schema into a key.",
             id="hardened_sessions.E022",
-        )
-
-
-@register(Tags.caches, deploy=True)
-def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Iterable[CheckMessage]:
-    """Redis evicts nothing, and keeps what it confirmed where it is the only authority."""
-    if not uses_redis() or not is_redis(settings.SESSION_CACHE_ALIAS):
-        return
-    from hardened_sessions.clients.redis import redis_client
-
-    try:
-        info = redis_client().redis.info()
-    except RedisError as error:
-        # An outage must never block a start.
-        yield Warning(
-            f"Redis's eviction policy is unverified: {type(error).__name__}.",
-            id="hardened_sessions.W003",
-        )
-        return
-    if info["maxmemory_policy"] != "noeviction":
-        yield Error(
-            f"Redis's maxmemory-policy is {info['maxmemory_policy']}: an evicted session is "
-            "somebody logged out.",
-            hint="It may be noeviction.",
-            id="hardened_sessions.E010",
-        )
-    if stores()[0] == "redis" and not info["aof_enabled"]:
-        yield Error(
-            "Redis keeps no append-only file: a sign-out could be undone by its restart.",
-            hint="redis.conf may hold: appendonly yes",
-            id="hardened_sessions.E011",
         )

@@ -345,6 +345,51 @@ def test_a_redis_without_an_append_only_file(
     assert set(found()) == expected
 
 
+@pytest.mark.parametrize(
+    ("engine", "refused", "expected"),
+    [
+        ("cached_db", "eval", {"E027"}),
+        ("cache", "eval", {"E027"}),
+        ("cache", "waitaof", {"E027"}),
+        ("cached_db", "waitaof", set()),
+    ],
+)
+def test_a_redis_that_lacks_a_command(
+    redis_server: RedisServer, refused: str, expected: set[str]
+) -> None:
+    with redis_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", f"-{refused}")
+        try:
+            said = found()
+        finally:
+            client.execute_command("ACL", "SETUSER", "default", "+@all")
+        assert not client.keys("*")
+    assert set(said) == expected
+    assert not said or refused.upper() in said["E027"].msg
+
+
+@pytest.mark.parametrize("engine", ON_REDIS)
+def test_a_redis_cluster(settings: Settings, engine: str) -> None:
+    cluster = RedisCluster()
+    try:
+        cluster.start()
+        alias = settings.CACHES["sessions"]
+        location = f"redis://127.0.0.1:{cluster.port}/0"
+        settings.CACHES = {**settings.CACHES, "sessions": {**alias, "LOCATION": location}}
+        assert set(found()) == {"E026"}
+    finally:
+        cluster.remove()
+
+
+class RedisCluster(RedisServer):
+    """One node of a cluster."""
+
+    port = 6392
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--cluster-enabled", "yes"]
+
+
 @pytest.mark.parametrize("engine", ON_REDIS)
 def test_a_redis_that_is_down_blocks_no_start(redis_server: RedisServer) -> None:
     redis_server.kill()
