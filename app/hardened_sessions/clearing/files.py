@@ -50,7 +50,7 @@ class ExpiredFiles:
             progress.total = sum(1 for _ in sessions_in(directory))
             for step in batched(sessions_in(directory), FILES, strict=False):
                 matches = [match for match in map(form.fullmatch, step) if match]
-                progress.removed += self.sweep(storage, directory, matches)
+                progress.removed += self.clear(storage, directory, matches)
                 # Files that came meanwhile are in no total.
                 progress.done = min(progress.done + len(step), progress.total)
                 yield progress
@@ -61,7 +61,7 @@ class ExpiredFiles:
         if self.failure is not None:
             raise self.failure
 
-    def sweep(self, storage: Any, directory: int, matches: list[re.Match[str]]) -> int:
+    def clear(self, storage: Any, directory: int, matches: list[re.Match[str]]) -> int:
         """Remove what is over of some files; return how many sessions went."""
         removed, sharing = 0, defaultdict[int, list[str]](list)
         for match in matches:

@@ -19,18 +19,18 @@ from hardened_sessions.storage import related
 
 PAGES = 16  # the first step: 128 KB
 PAGES_MOST = 1000  # any step
-STEP_SECONDS = 0.005  # what a step is to take, as some statement beside it waits for it
+STEP_SECONDS = 0.005  # aim of a step: a statement of a request may have to wait for it
 LOCK_TIMEOUT = "200ms"
 LOCK_NOT_AVAILABLE = "55P03"
 NAMED = 5  # rows that could not be removed, in an error
 
 
 class ExpiredRows:
-    """Expired rows, then what feed and cookies need no more.
+    """Delete expired rows, then what the feed and the list of ended cookies no longer need.
 
-    Rows go in the order they lie in (TID ranges). In expiry order each would touch another page,
-    and after a checkpoint every page that is touched is written to the log whole: on 10 million
-    rows that was nine times the log.
+    Rows are deleted in their physical order, by TID ranges. In order of expiry almost every row
+    lies on another page, and Postgres writes a whole page to the WAL when it is first touched after
+    a checkpoint (full_page_writes). On 10 million rows that was nine times as much WAL.
     """
 
     place = "table django_session"
@@ -61,7 +61,7 @@ class ExpiredRows:
         while progress.done < progress.total:
             end, started = progress.done + step, time.monotonic()
             with transaction.atomic(using=options().database), self.connection.cursor() as cursor:
-                # A deletion that a crash undoes is done by the next run.
+                # If a crash loses this commit, the next run deletes the rows again.
                 cursor.execute("SET LOCAL synchronous_commit = off")
                 progress.removed += self.delete_between(table, progress.done, end)
                 position.page = end if end < progress.total else 0
@@ -69,7 +69,7 @@ class ExpiredRows:
             progress.done = min(end, progress.total)
             step = next_step(step, time.monotonic() - started)
             yield progress
-        self.prune()
+        self.clear_revocations()
         if not progress.total:
             yield progress
         if self.kept:
@@ -79,7 +79,10 @@ class ExpiredRows:
             )
 
     def delete_between(self, table: str, first: int, end: int) -> int:
-        """Delete the expired rows of some pages, all others where one can't be; return how many."""
+        """Delete the expired rows of some pages; return how many.
+
+        Where a row can't be deleted, the pages are halved until it is alone, so that the others go.
+        """
         where, pages = "ctid >= %s::tid AND ctid < %s::tid", [f"({first},0)", f"({end},0)"]
         try:
             return self.delete_expired(table, where, pages)
@@ -107,10 +110,10 @@ class ExpiredRows:
         return removed
 
     def delete_expired(self, table: str, where: str, parameters: list[str]) -> int:
-        """Delete those expired rows, but for such as are in use; return how many.
+        """Delete those expired rows, except any that are in use; return how many.
 
-        Rows are passed by only where one is in use: to skip them, each row has to be locked first,
-        and the log holds a record of each lock.
+        A plain DELETE comes first. Only if a row is locked, a second one skips it (SKIP LOCKED).
+        That locks each row before it is deleted, and writes a WAL record for each lock.
         """
         where += " AND expire_date < now()"
         skipping = f"FROM {table} WHERE {where} FOR UPDATE SKIP LOCKED"
@@ -129,8 +132,8 @@ class ExpiredRows:
             f"DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid {skipping}))", parameters
         )
 
-    def prune(self) -> None:
-        """Delete what the feed says no more, and what was kept of cookies that are over."""
+    def clear_revocations(self) -> None:
+        """Delete what the feed no longer has to say, and ended cookies that have expired by now."""
         self.delete(
             "DELETE FROM hardened_sessions_change WHERE at < now() - %s * interval '1 second'",
             [bounds.FEED],
@@ -152,7 +155,7 @@ class ExpiredRows:
             return count
 
     def delete(self, sql: str, parameters: list[Any]) -> int:
-        """Run one deletion in a transaction of its own, which waits for no lock long."""
+        """Run one deletion in its own transaction; it waits for a lock LOCK_TIMEOUT at most."""
         with transaction.atomic(using=options().database), self.connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
             cursor.execute(sql, parameters)
@@ -160,7 +163,7 @@ class ExpiredRows:
             return count
 
     def delete_all(self) -> int:
-        """Delete in one statement, where rows have no place to go by."""
+        """Delete in one statement: databases other than Postgres have no TID ranges."""
         adapt = self.connection.ops.adapt_datetimefield_value
         now = adapt(timezone.now())
         with self.connection.cursor() as cursor:
@@ -183,9 +186,9 @@ class ExpiredRows:
 
 
 def next_step(pages: int, seconds: float) -> int:
-    """Return how many pages to take after a step of so many took so long.
+    """Return the next step's size in pages, so that it takes `STEP_SECONDS`.
 
-    At most twice as many: what lies there may be denser.
+    At most double: the next pages may hold more expired rows.
     """
     factor = min(2.0, STEP_SECONDS / max(seconds, 1e-6))
     return min(PAGES_MOST, max(1, int(pages * factor)))

@@ -1,11 +1,11 @@
-"""A clearing in steps, and how long it pauses after each: no long statement, no long lock."""
+"""Clear in small steps with pauses between them, so that no statement and no lock lasts long."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-GENTLEST = 100  # a pause is at most so many times its step: then 1 % of the time is work
+GENTLEST = 100  # a pause is at most this many times as long as its step: 1 % of the time is work
 
 
 @dataclass(slots=True)
@@ -49,6 +49,6 @@ def paced(clearing: Clearing, within: float | None = None) -> Iterator[Progress]
 
 
 def run(clearing: Clearing) -> None:
-    """Do every step, for those who call `clear_expired()`."""
+    """Do every step; `SessionStore.clear_expired()` calls this."""
     for _ in paced(clearing):
         pass

@@ -23,7 +23,7 @@ type Engine = type[SessionBase]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Evaluated:
     """A line of code, and what it returned."""
 
     code: str
@@ -59,10 +59,10 @@ LIFE = (
 )
 
 
-def life() -> list[Step]:
+def life() -> list[Evaluated]:
     """Run a session's life, line by line, on the engine of sixty lines."""
     names: dict[str, Any] = {"SessionStore": sqlite_engine.SessionStore}
-    return [Step(line, run(line, names)) for line in LIFE]
+    return [Evaluated(line, run(line, names)) for line in LIFE]
 
 
 def run(line: str, names: dict[str, Any]) -> str:

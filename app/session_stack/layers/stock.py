@@ -19,7 +19,7 @@ MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 UNVERIFIED: set[str] = set()
 UNAVAILABLE: tuple[type[Exception], ...] = ()
 
-# What a SessionStore of Django's has, and the store that it has that for.
+# An attribute that a SessionStore of Django's has only with this store.
 HOOKS: dict[str, Store] = {
     "get_model_class": "postgres",
     "cache_key_prefix": "redis",
@@ -61,7 +61,7 @@ def rows(within: float | None) -> Iterator[Done]:
         # The hardened layer's triggers write its feed whichever layer runs.
         from hardened_sessions.clearing.rows import ExpiredRows
 
-        ExpiredRows().prune()
+        ExpiredRows().clear_revocations()
     yield Done("statement", 1, 1, deleted.get(Session._meta.label, 0))
 
 

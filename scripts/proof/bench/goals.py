@@ -33,13 +33,13 @@ def goals(result: dict[str, Any]) -> Iterator[Goal]:
         share = result["engines"].get(engine, {}).get("hot", {}).get("hardened")
         if share is not None:
             yield Goal(f"{engine}: share of updates that touch no index", share, 0.9, True)
-    purge = result.get("purge", {})
-    if "hardened" in purge:
+    cleared = result.get("clearing", {})
+    if "hardened" in cleared:
         yield Goal(
-            "clearing: p99 during, by p99 before", purge["hardened"]["p99_ratio"], 1.5, False
+            "clearing: p99 during, by p99 before", cleared["hardened"]["p99_ratio"], 1.5, False
         )
-    if {"hardened", "stock"} <= set(purge):
-        wal = purge["hardened"]["wal_megabytes"] / purge["stock"]["wal_megabytes"]
+    if {"hardened", "stock"} <= set(cleared):
+        wal = cleared["hardened"]["wal_megabytes"] / cleared["stock"]["wal_megabytes"]
         yield Goal("clearing: write-ahead log, by stock's", wal, 1.1, False)
     for every, rounds in result.get("files", {}).get("rounds", {}).items():
         if rounds and {"hardened", "stock"} <= set(rounds[0]):

@@ -26,7 +26,7 @@ class Plan:
     sessions: int
     rounds: int
     seconds: float
-    purge_engine: str  # under which the table is cleared
+    clearing_engine: str  # under which the table is cleared
     rows: int  # that are not expired; as many again are
     sizes: tuple[int, ...]  # of the table, at which a request's cost is measured
     files: int
@@ -49,7 +49,7 @@ def carry_out(plan: Plan) -> Iterator[Result]:
             result["levers"] = measure_levers(every, plan)
             yield result
         if plan.rows:
-            result["purge"] = measure_purge(layers, plan)
+            result["clearing"] = measure_clearing(layers, plan)
             yield result
         if plan.files:
             result["files"] = measure_files(layers, plan)
@@ -147,10 +147,10 @@ def hot_share(before: tuple[int, int], after: tuple[int, int]) -> float | None:
     return (after[1] - before[1]) / updated if updated else None
 
 
-def measure_purge(layers: dict[str, VariantStack], plan: Plan) -> Result:
+def measure_clearing(layers: dict[str, VariantStack], plan: Plan) -> Result:
     """Measure the table's growth, and then its clearing, by each layer."""
     say("clearing a large table: starting")
-    start(layers, plan.purge_engine, plan.sessions)
+    start(layers, plan.clearing_engine, plan.sessions)
     result: Result = {"rows": plan.rows, "sizes": {}}
     filled = 0
     for size in plan.sizes:

@@ -75,8 +75,8 @@ def html_of(result: dict[str, Any]) -> Iterator[str]:
         yield from engine_section(engine, found)
     if "levers" in result:
         yield from levers_section(result["levers"])
-    if "purge" in result:
-        yield from purge_section(result["purge"])
+    if "clearing" in result:
+        yield from clearing_section(result["clearing"])
     if "files" in result:
         yield from files_section(result["files"])
 
@@ -198,7 +198,7 @@ def levers_section(found: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def purge_section(found: dict[str, Any]) -> Iterator[str]:
+def clearing_section(found: dict[str, Any]) -> Iterator[str]:
     """Yield the clearing of a table, and its size's cost."""
     yield f"<h2>Clearing {found['rows']:,} expired rows of {2 * found['rows']:,}</h2>"
     names = [name for name in ("hardened", "stock") if name in found]
