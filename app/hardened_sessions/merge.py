@@ -18,16 +18,16 @@ Data = dict[str, Any]
 
 
 class IdentityChangedError(Exception):
-    """The stored session has become another's than the one that was loaded."""
+    """The stored session belongs to another user now than when it was loaded."""
 
 
 def identity(data: Data) -> list[Any]:
-    """Return the unit that can't be merged."""
+    """Return the keys that say whose session it is; they are never mixed from two requests."""
     return [data.get(name) for name in IDENTITY]
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two values are one; those too deep to be compared count as changed."""
+    """Return whether two values are equal; values nested too deep to compare count as changed."""
     try:
         return alike(one, other)
     except RecursionError:
@@ -35,7 +35,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def alike(one: Any, other: Any) -> bool:
-    """Return whether two values are one in JSON, where 1, 1.0 and true are three."""
+    """Return whether two values are equal as JSON, where 1, 1.0 and true differ."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -46,7 +46,7 @@ def alike(one: Any, other: Any) -> bool:
 
 
 def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tuple[Data, list[str]]:
-    """Return what was stored meanwhile with this request's changes, and the keys both changed.
+    """Put this request's changes into what is stored now; return that, and the keys both changed.
 
     A key is changed where its value differs from the one loaded; a deleted key is a change.
 
@@ -54,10 +54,12 @@ def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tupl
         base: what this request loaded.
         mine: what it wants to save.
         theirs: what is stored now.
-        strict: name a key, too, that both gave one value: so do two that each add one to it.
+        strict: count it as a conflict even where both set a key to the same value, as two requests
+            do that each add one to a counter.
 
     Raises:
-        IdentityChangedError: rather than let a dropped privilege survive.
+        IdentityChangedError: where the session's user changed meanwhile. A merge could keep what
+            only the former user was allowed.
     """
     if identity(theirs) not in (identity(base), identity(mine)):
         raise IdentityChangedError
@@ -81,9 +83,9 @@ def merge(base: Data, mine: Data, theirs: Data, *, strict: bool = False) -> tupl
 
 
 def expiry_of_both(base: Any, mine: Any, theirs: Any) -> Any:
-    """Return the expiry where two requests changed it: the sooner, or the later of two that slid.
+    """Return the expiry where two requests changed it: if both slid it the later, else the sooner.
 
-    A sliding one is a moment that each request sets anew, no sooner than the one loaded.
+    A request slides the expiry when it sets a moment that is no sooner than the one it loaded.
     """
     slid = isinstance(mine, str) and isinstance(theirs, str)
     if slid and isinstance(base, str):
@@ -92,7 +94,7 @@ def expiry_of_both(base: Any, mine: Any, theirs: Any) -> Any:
 
 
 def ends(expiry: Any) -> float:
-    """Return when a session with this expiry ends that is saved now."""
+    """Return when a session with this expiry ends if it is saved now."""
     if isinstance(expiry, str):
         return epoch(expiry)
     return time.time() + (expiry or settings.SESSION_COOKIE_AGE)

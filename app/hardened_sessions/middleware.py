@@ -30,7 +30,7 @@ ENDED = (
 
 
 class HardenedSessionMiddleware(SessionMiddleware):
-    """Load, save and end sessions; answer 503 where nobody can say what the session is.
+    """Load and save the session; answer 503 where its store gives no answer.
 
     Takes the place of Django's own, and serves Django's own engines as that does.
     """
@@ -63,14 +63,14 @@ class HardenedSessionMiddleware(SessionMiddleware):
 
     @staticmethod
     def key_in(value: str | None) -> str | None:
-        """Return what a cookie says, unless that is a stored name: scripts alone may use those."""
+        """Return a cookie's value; None for a stored session's name, which only code may use."""
         if not keys.is_name(value):
             return value
         events.emit("refused_cookie", "middleware", reason="a stored session's name")
         return None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer what a session raised in a view, without the noise of a server error."""
+        """Answer 503, 409 or 413 for what a session raised in a view; it is no server error."""
         if isinstance(error, SessionUnavailableError):
             return unavailable(error)
         if isinstance(error, SessionConflictError):
@@ -88,13 +88,14 @@ class HardenedSessionMiddleware(SessionMiddleware):
             return super().process_response(request, response)  # type: ignore[arg-type]
         foreign.refuse(request, response, session)
         if session.unavailable is not None:
-            # Whatever the view made of it: a template may have taken the error for "nobody".
+            # Even if the view gave an answer: a template may have swallowed the error, and shown
+            # the page of a visitor who is not signed in.
             return unavailable(session.unavailable)
         asked_for = session.accessed
         try:
             return self.settle(request, response, session)
         except SessionUnavailableError as error:
-            # What never asked for the session does not fail for the sake of its expiry.
+            # A view that never used the session must not fail because its expiry can't be moved.
             return unavailable(error) if asked_for else response
         except SessionConflictError as error:
             return conflict(error)
@@ -108,7 +109,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
         """Do what Django's middleware does."""
         sent = settings.SESSION_COOKIE_NAME in request.COOKIES
         if settings.SESSION_SAVE_EVERY_REQUEST:
-            session._get_session()  # or one that expired would be saved as if it had not
+            session._get_session()  # else a session that has expired would be saved as a valid one
         if session.is_empty():
             if sent and not session.keeps_cookie:
                 delete_cookie(response, settings.SESSION_COOKIE_NAME)
@@ -120,7 +121,7 @@ class HardenedSessionMiddleware(SessionMiddleware):
             patch_vary_headers(response, ("Cookie",))
         wanted = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
         if session.keeps_cookie and session.session_key is None:
-            wanted = False  # nobody would come back to it
+            wanted = False  # no cookie would lead to it
         if wanted and response.status_code < 500:
             try:
                 session.save()

@@ -1,7 +1,7 @@
 """Django's `Session` model over hashed names: code that knows keys goes on working.
 
-A visitor's key and a row's name differ in length, so each value says itself which of the two it is:
-a key is hashed on its way into a statement, whether it is looked up, excluded, saved or referred to
+A visitor's key and a row's name differ in length, so a value's length tells which of the two it is.
+A key is hashed on its way into a statement, whether it is looked up, excluded, saved or referred to
 by a foreign key. Nothing changes with other engines, nor with KEYS = "read".
 """
 
@@ -46,7 +46,7 @@ class SessionKeyField(TextField):
         return keys.hashed(value) if keys.is_key(value) and rows_are_hashed() else value
 
     def deconstruct(self) -> Any:
-        """Pass for the field that it replaces: the column is the same, so no migration differs."""
+        """Deconstruct as the CharField that it replaces, so that makemigrations sees no change."""
         name, _, arguments, named = super().deconstruct()
         return name, "django.db.models.CharField", arguments, named
 
@@ -96,14 +96,14 @@ class NamedIn(Named, In):
 
 
 def decoded(row: Any) -> dict[str, Any]:
-    """Return what the visitor put in: nothing for what a replaced key has left behind."""
+    """Return the visitor's data; nothing for the copy that a replaced key has left behind."""
     serializer = codec.serializer_of(import_module(settings.SESSION_ENGINE).SessionStore())
     found = codec.decode_row(row.session_key, row.session_data, epoch(row.expire_date), serializer)
     return found.data if found is not None and found.mark != "copy" else {}
 
 
 def teach() -> None:
-    """Have Django's model know names, once every app is loaded."""
+    """Give Django's `Session` this field and `get_decoded()`, once every app is loaded."""
     field = Session._meta.get_field("session_key")
     field.__class__ = SessionKeyField
     Session.get_decoded = decoded  # type: ignore[assignment, method-assign]

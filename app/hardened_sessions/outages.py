@@ -1,4 +1,4 @@
-"""What a page answers while the database is away: the session is not all that is read from it."""
+"""Answer 503 while the database is away: pages read more from it than the session."""
 
 import logging
 from collections.abc import Callable
@@ -15,10 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 class DatabaseOutageMiddleware:
-    """Have the database backend bound every statement of a request, and answer 503 after an outage.
+    """Bound each database statement of a request; answer 503 where the database is away.
 
-    The backend is `hardened_sessions.postgresql`. Django alone would make a server error of a
-    database that is gone, and of one that hangs a thread that waits for ever.
+    The backend `hardened_sessions.postgresql` keeps the bound. With Django alone, a database that
+    is gone is a 500, and one that hangs holds the request's thread for ever.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

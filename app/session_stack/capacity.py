@@ -68,12 +68,12 @@ class Postgres:
 
 
 def redis_configuration(memory: int) -> str:
-    """Return the line for redis.conf: rewriting the append-only file may take the other part."""
+    """Return the line for redis.conf: to rewrite the append-only file, Redis may need the rest."""
     return f"maxmemory {memory * 5 // 8}mb\n"
 
 
 def limit(kind: str, root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return this container's limit of that kind; None where there is none, or nobody says."""
+    """Return this container's limit of that kind; None where there is none, or none is readable."""
     for name in LIMITS[kind]:
         try:
             text = (root / name).read_text().strip()

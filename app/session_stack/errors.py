@@ -1,4 +1,4 @@
-"""The error pages: plain, and asked of no store, as that may be what failed."""
+"""Plain error pages. They use no store, as a store may be what failed."""
 
 import sys
 
@@ -9,7 +9,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-# A store that is away, not a mistake of this code.
+# What is raised where a store is away.
 UNAVAILABLE = (
     OperationalError,
     InterfaceError,

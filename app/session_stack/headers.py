@@ -18,7 +18,7 @@ def note(sender: object, request: HttpRequest | None, **kwargs: Any) -> None:
 
 
 class HeadersMiddleware:
-    """Keep each answer to its own origin, and have the browser forget pages at a sign-out.
+    """Set Cross-Origin-Resource-Policy; at a sign-out, have the browser drop the pages it keeps.
 
     A view's own `Cross-Origin-Resource-Policy` stays. `Clear-Site-Data` never names `"cookies"`:
     that would delete those of every other site under the same registrable domain.

@@ -1,7 +1,7 @@
-"""How many sessions one address may begin: visitors who are nobody yet fill no store.
+"""Limit the anonymous sessions that one address may start, so that strangers can't fill the store.
 
-Counted is what would be kept for the first time, not what was asked for: a cookie that leads
-nowhere is none, and a page that writes nothing costs nothing. Each process counts for itself.
+Only a session that would be saved for the first time counts. A cookie that leads nowhere does not,
+nor does a page that writes nothing. Each process counts for itself.
 """
 
 import logging
@@ -22,10 +22,10 @@ ADDRESSES = 10_000  # that are remembered; the one that was not seen for longest
 
 
 class NewSessionsMiddleware:
-    """Keep no session of a page where its visitor's address has begun too many.
+    """Drop a new anonymous session where its address has started too many within an hour.
 
-    The page itself is as ever, and whoever signed in always gets a session. Stands right after the
-    session middleware, of either layer.
+    The page itself is answered as usual, and whoever signs in always gets a session. Stands right
+    after the session middleware, of either layer.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -44,7 +44,7 @@ class NewSessionsMiddleware:
 
 
 class Allowance:
-    """A bucket of tokens for each address: full at first, and again within an hour."""
+    """A token bucket for each address: full at first, and refilled within an hour."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -65,7 +65,7 @@ class Allowance:
 
 
 def begins(request: HttpRequest) -> bool:
-    """Return whether a session of nobody would be kept, or was, that was not there before."""
+    """Return whether the request starts an anonymous session: saved already, or about to be."""
     session = request.session
     if not session.modified or session.is_empty() or getattr(session, "unavailable", None):
         return False
@@ -84,7 +84,7 @@ def drop(request: HttpRequest) -> None:
 
 
 def address(request: HttpRequest) -> str:
-    """Return the client's address as nginx says it; of an IPv6 one the network of 64 bits."""
+    """Return the client's address as nginx says it; for an IPv6 one, its /64 network."""
     text: str = request.META.get("HTTP_X_FORWARDED_FOR") or request.META["REMOTE_ADDR"]
     try:
         wide = ip_address(text).version == 6

@@ -1,15 +1,15 @@
-"""gunicorn's threaded worker, whose stop breaks off no connection.
+"""gunicorn's threaded worker, with a stop that resets no connection.
 
-The worker that it extends keeps its listening socket while it answers what it has begun, which may
-take as long as idle connections linger: connections that come meanwhile are taken by the kernel,
-accepted by nobody, and reset at the end, with requests in them that nginx may not repeat.
+At a stop, gunicorn's own keeps its listening socket open until its last connection is done.
+Meanwhile the kernel completes new connections, but no thread accepts them. At the end they are
+reset, and nginx must not repeat a request that it had sent over one of them.
 """
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped] # it has no types
 
 
 class Worker(ThreadWorker):  # type: ignore[misc] # for the same reason
-    """Accept what has come when a stop begins, and then refuse, so that nginx asks a replica."""
+    """At a stop, accept the connections that wait, then refuse, so that nginx asks a replica."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Watch the listening sockets or not; close them where the worker stops."""

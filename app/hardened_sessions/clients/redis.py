@@ -37,8 +37,8 @@ from hardened_sessions.errors import SessionUnavailableError
 STORE = "redis"
 LUA = Path(__file__).parent / "lua"
 
-# How long after an answer a connection is taken to be there still, in seconds: a request that saves
-# what it loaded asks once.
+# Seconds after an answer in which a connection counts as alive without a check. So a request that
+# loads and saves checks once.
 FRESH = 0.05
 
 
@@ -67,7 +67,8 @@ class RedisClient:
         self.patient = Redis(
             connection_pool=pool(alias, {**arguments, "socket_timeout": bounds.REDIS_FSYNC + 0.5})
         )
-        # Not by a method of this client, which would make another such circle.
+        # Not a method of this client: that would be a reference cycle, which keeps connections open
+        # until the garbage collector runs.
         self.breaker = Breaker(STORE, self.redis.ping)
 
     def call(self, *command: Any) -> Any:
@@ -110,7 +111,7 @@ class RedisClient:
             answer = connection.read_response()
         except BaseException as error:
             if not isinstance(error, ResponseError):
-                # Its answer may still come, and would be taken for the next one's.
+                # The answer may still arrive, and would be taken for that of the next command.
                 connection.disconnect()
             raise
         self.local.heard = time.monotonic()
@@ -119,8 +120,8 @@ class RedisClient:
     def connection(self) -> Any:
         """Return this thread's connection, ready for a command.
 
-        As the pool gives one: where something lies on its socket, it was ended, or a former answer
-        came late.
+        Connects anew, as redis-py's pool does, where bytes wait on the socket: the server has
+        closed it, or an earlier answer came late.
         """
         held = getattr(self.local, "connection", None)
         if held is None or held.pid != os.getpid():
@@ -176,8 +177,8 @@ def connection_arguments(alias: str) -> dict[str, Any]:
     arguments.update(
         {name: value for name, value in given.items() if name.startswith("ssl_")},
         retry=Retry(NoBackoff(), 0),
-        # redis-py's listener for them refers to the connection in a circle, which stays open until
-        # the garbage collector comes by; and it costs each connection a command.
+        # redis-py's listener for them makes a reference cycle, so a connection stays open until the
+        # garbage collector runs. It also costs each new connection a command.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return arguments
@@ -191,10 +192,10 @@ def pool(alias: str, arguments: dict[str, Any]) -> ConnectionPool:
 
 
 def timed_by_kernel(kind: Any) -> Any:
-    """Return the class of connections, with the timeouts of its socket kept by the kernel.
+    """Return a connection class whose socket timeouts the kernel keeps (SO_RCVTIMEO, SO_SNDTIMEO).
 
-    Python keeps one by asking before each call whether the socket is ready: twice the system calls,
-    and at each of them another thread may take the interpreter.
+    For a timeout of its own, Python calls poll() before each send and recv. That doubles the system
+    calls, and at each of them another thread may take the GIL.
     """
     if issubclass(kind, SSLConnection) or not sys.platform.startswith("linux"):
         return kind

@@ -22,14 +22,14 @@ POINTER = "_hs_to"
 CIPHERTEXT = "_hs_sealed"
 MARK = "_hs_mark"
 
-# How much of its name a row repeats, so that it is no session under another one's: 64 bits, which
-# nobody meets a second time by making sessions, in less than half the room.
+# Each row repeats the first digits of its name, so that a row copied under another name is refused.
+# 16 digits are 64 bits: nobody finds a second name that begins alike by starting sessions.
 BOUND_DIGITS = 16
 
-# What no authentic value exceeds once it is decompressed.
+# No value that this layer wrote is larger than this when it is decompressed.
 LARGEST = 32 * 2**20  # bytes
 
-# As in Django's own engines: rows are readable by either, whatever the class is called.
+# That of Django's own engines, so that they and this layer read each other's rows.
 SALT = "django.contrib.sessions.SessionStore"
 
 
@@ -59,7 +59,7 @@ def marked(kept: dict[str, Any], mark: Mark) -> dict[str, Any]:
 def unwrap(
     name: str, kept: dict[str, Any], serializer: Serializer
 ) -> tuple[dict[str, Any], Pointer | None, bool]:
-    """Return data and pointer of a kept JSON object, and whether a key opened it."""
+    """Return data and pointer of a stored JSON object, and whether it could be decrypted."""
     if POINTER in kept:
         return {}, pointer_of(*kept[POINTER]), True
     if CIPHERTEXT in kept:
@@ -71,7 +71,7 @@ def unwrap(
 
 
 def require_plain(data: Any) -> dict[str, Any]:
-    """Return the data of a session; raise ValueError where it is none, or says more."""
+    """Return a session's data; raise ValueError where it is none, or uses a reserved key."""
     plain = require_session(data)
     refuse_reserved(plain)
     return plain
@@ -85,7 +85,7 @@ def pointer_of(kind: Kind, target: str, who: list[Any]) -> Pointer:
 
 
 def require_room(body: bytes, draft: Draft, serializer: Serializer) -> bytes:
-    """Return what is to be stored; raise SessionTooLargeError where it is more than may be."""
+    """Return the bytes to store; raise SessionTooLargeError where they exceed the limit."""
     if len(body) > draft.most:
         raise SessionTooLargeError(
             f"the session would take {len(body):,} bytes, and HARDENED_SESSIONS['MAX_BYTES'] is "
@@ -102,7 +102,7 @@ def largest(data: dict[str, Any], serializer: Serializer) -> str:
 
 
 def refuse_reserved(data: dict[str, Any]) -> None:
-    """Raise ValueError where a session would pass for something that it is not."""
+    """Raise ValueError where the data has a key that the layer uses itself."""
     if reserved := sorted({META, POINTER, CIPHERTEXT, MARK} & data.keys()):
         raise ValueError(f"the session keys {', '.join(reserved)} are the session layer's own")
 
@@ -168,10 +168,10 @@ def read_row(name: str, text: str, expires: float, serializer: Serializer, trust
 
 
 def signed_by_fallback(text: str) -> bool:
-    """Return whether a text by `signing.dumps` holds by a former secret key only.
+    """Return whether only a former secret key verifies a text by `signing.dumps`.
 
     Raises:
-        UnreadableError: where it holds by none.
+        UnreadableError: where no key verifies it.
     """
     try:
         signing.TimestampSigner(salt=SALT, fallback_keys=[]).unsign(text)
@@ -185,7 +185,7 @@ def signed_by_fallback(text: str) -> bool:
 
 
 def unsigned(text: str, serializer: Serializer) -> Any:
-    """Return what a text by `signing.dumps` says, whatever its signature."""
+    """Return what a text by `signing.dumps` says, without verifying its signature."""
     value = text.rsplit(":", 2)[0]
     packed = value.startswith(".")
     body = signing.b64_decode(value[packed:].encode())
@@ -208,7 +208,7 @@ def row_of(
     version = 0
     if META in kept:
         told, until, bound = kept.pop(META).split(",")
-        # The column lies ahead of the true expiry, unless somebody set it back to end the session.
+        # `expire_date` is later than the true expiry, unless it was set back to end the session.
         version, expires = int(told), min(int(until), expires or int(until))
         if bound != name[:BOUND_DIGITS]:
             raise UnreadableError("it is another session's")

@@ -16,13 +16,13 @@ from hardened_sessions.format.record import Mark
 
 PREFIX = "django.contrib.sessions.cache"
 
-# What a value may come to, decompressed and with each part as often as it stands there.
+# Limits of a value once it is decompressed. A part that is referred to twice counts twice.
 LARGEST = 2**20  # bytes
 MOST = 100_000  # lists, objects, keys, texts, numbers
 DEEPEST = 100  # levels of lists and objects
 LONGEST_NUMBER = 1024  # bits
 
-# What flashed messages are made of would pass for HTML.
+# Django shows what a flashed message calls safe HTML without escaping it.
 DROPPED = {"_messages"}
 
 
@@ -43,7 +43,7 @@ def loads(value: bytes) -> tuple[dict[str, Any], Mark]:
         raise UnreadableError(f"it is more than {LARGEST:,} bytes")
     data = json.loads(value) if value.startswith(b"{") else plain_pickle.loads(value)
     require_small(data)
-    # As its next save will have it: every key is text.
+    # Through JSON, as the next save will be: each key becomes text.
     data = json.loads(json.dumps(data))
     mark = data.pop(codec.MARK, "")
     data = codec.require_plain(data)

@@ -1,4 +1,7 @@
-"""Optional encryption at rest: AES-256-GCM, bound to the name, keys by list."""
+"""Optional encryption at rest: AES-256-GCM, bound to the session's name.
+
+The first of the configured keys encrypts; each of them decrypts.
+"""
 
 import base64
 import os
@@ -68,5 +71,5 @@ def decrypt(name: str, value: str) -> bytes | None:
 
 
 def bound_to(name: str) -> bytes:
-    """Return what ties a value to its session: alike before and after its row is rehashed."""
+    """Return the associated data of a ciphertext: the same before and after a row is rehashed."""
     return (keys.hashed(name) if keys.is_key(name) else name).encode()

@@ -37,9 +37,10 @@ def hashed(key: str) -> str:
 
 
 def derived(key: str) -> str:
-    """Return the key that takes the place of another where nobody signs in.
+    """Return the key that replaces another one, for any cause but a sign-in.
 
-    The same one in each of several requests at once, and to be known only with the secret key.
+    It is an HMAC of the old key: parallel requests arrive at the same one, and nobody can compute
+    it without SECRET_KEY.
     """
     digest = salted_hmac("hardened_sessions.key", key, algorithm="sha256").digest()
     number, digits = int.from_bytes(digest), ""
@@ -55,7 +56,7 @@ def name_for(key: str) -> str:
 
 
 def names_for(key: str) -> tuple[str, ...]:
-    """Return every name that a session with this key may be stored under; a name's is itself."""
+    """Return every name that a session with this key may have in a store; for a name, itself."""
     if is_name(key):
         return (key,)
     return (hashed(key), key) if finds_keys() else (hashed(key),)

@@ -32,7 +32,7 @@ def namespace() -> str:
 
 @cache
 def plain(alias: str) -> bool:
-    """Return whether an alias says nothing of its own about its keys."""
+    """Return whether an alias uses names as they are: no prefix, version or function of its own."""
     made_by: Any = caches[alias]
     return (
         not made_by.key_prefix

@@ -1,4 +1,4 @@
-"""Values outside the database: authenticated together with the name they lie under.
+"""Values stored outside the database, authenticated together with their name.
 
 A sealed value is text: `s1|mac|version|expires|notes|body`. The MAC (HMAC-SHA256, 128 bits) covers
 the name too, so one session's value under another's name is no value. The body is whatever the
@@ -50,7 +50,7 @@ def unseal(name: str, value: bytes) -> Sealed:
 
 
 def etag(value: bytes) -> bytes:
-    """Return how a sealed value begins: as good as the whole of it to compare."""
+    """Return a value's format and MAC, which stand for the whole value in a comparison."""
     return value[: len(FORMAT) + 1 + MAC_DIGITS]
 
 

@@ -1,9 +1,10 @@
-"""Django's PostgreSQL backend, for which a server that hangs or is gone costs a request little.
+"""Django's PostgreSQL backend, which gives up soon on a server that hangs or is gone.
 
-Django asks a kept connection `SELECT 1` before its first use in a request. A stopped server keeps
-no statement timeout, and TCP sees a live peer: that question alone would hold a thread for ever.
-And a connection that comes to nothing costs each request its whole timeout: so, in requests, the
-session layer's breaker stands before it, and asks in a thread of its own until the server is back.
+Django sends `SELECT 1` over a kept connection before its first use in a request. A stopped server
+honours no statement_timeout, and TCP still sees a live peer, so this query could hold a thread for
+ever. Where connecting fails, each request would wait for the whole connect timeout. So, in
+requests, the session layer's circuit breaker stands before the connection. While it is open, a
+thread of its own asks until the server is back.
 """
 
 from contextvars import ContextVar
@@ -31,7 +32,7 @@ class Bounded:
         return self.bounded(super()._executemany, *arguments)  # type: ignore[misc] # likewise
 
     def bounded(self, run: Any, *arguments: Any) -> Any:
-        """Run a statement; what no request waits for may take its time."""
+        """Run a statement, with a bound while a request is served."""
         if not serving.get():
             return run(*arguments)
         with Overrun(descriptor(self.db), STATEMENT_SECONDS):  # type: ignore[attr-defined]
@@ -54,10 +55,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return usable and not overrun.fired
 
     def connect(self) -> None:
-        """Connect, unless a request asks and the server is known to be gone.
+        """Connect; in a request only while the breaker is closed.
 
         Raises:
-            SessionUnavailableError: where it is.
+            SessionUnavailableError: where it is open.
         """
         if not serving.get():
             super().connect()

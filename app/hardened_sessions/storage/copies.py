@@ -1,8 +1,8 @@
 """Copies of rows in Redis: believed only while the change feed says nothing against them.
 
-Nobody writes a copy of a row that may be gone. A reader that finds no copy takes a lease before it
-reads the row, and fills in the copy only where the lease still stands; whoever saves or deletes the
-row ends it. So no order of these steps leaves the copy of a row that was deleted.
+No process writes a copy of a row that may have been deleted. A reader that finds no copy takes a
+lease, reads the row, and writes the copy only if the lease still stands. Saving or deleting the row
+ends the lease. So, in whatever order these steps happen, no copy of a deleted row remains.
 """
 
 import secrets
@@ -26,7 +26,7 @@ LEASED = b"lease|"
 
 LEASE, FILL, REFRESH = Script("lease"), Script("fill"), Script("refresh")
 
-# Redis did not do it, and that may be: the row is the authority.
+# Any of this may fail without harm: the row is the authority.
 Failures = (SessionUnavailableError, RedisFullError)
 
 
@@ -35,7 +35,7 @@ class Lease:
 
     def __init__(self, name: str, instead_of: bytes | None) -> None:
         self.name = name
-        # As of before the row is read: whatever ends it later speaks against the copy too.
+        # The feed's position before the row is read: a later entry that ends the row ends the copy.
         self.cursor = feed().cursor
         self.token = LEASED + secrets.token_hex(8).encode()
         self.held = False
@@ -69,7 +69,7 @@ class Copies:
         self.serializer = serializer
 
     def get(self, name: str) -> tuple[Stored | None, bytes | None]:
-        """Return the copy that counts, if any, and the value that lies there.
+        """Return the copy, if it is valid, and the value that was found in Redis.
 
         Raises:
             SessionUnavailableError: when Redis gave no answer.
@@ -80,14 +80,14 @@ class Copies:
         return or_no_session(STORE, name, self.read, value), value
 
     def read(self, name: str, value: bytes) -> Stored | None:
-        """Return the row that a copy holds, where the copy counts.
+        """Return the row in a copy, or None where the copy is no longer valid.
 
         Raises:
             UnreadableError: or any other, where it is not authentic, or no session.
         """
         sealed = unseal(name, value)
         if sealed.by_fallback or not sealed.notes:
-            return None  # without notes it is a session, from when cache was the engine
+            return None  # without notes it is a session that the engine `cache` left
         horizon, cursor, by_fallback = sealed.notes.split(b",")
         if not feed().counts(name, sealed.version, int(cursor)):
             return None
@@ -98,7 +98,7 @@ class Copies:
         return stored
 
     def fill(self, lease: Lease, stored: Stored | None) -> None:
-        """Keep a lease's promise with the row that was read under it."""
+        """Write the copy of the row that was read under a lease, or end the lease without one."""
         if (
             stored is None
             or stored.pointer
@@ -111,7 +111,7 @@ class Copies:
         lease.fill(value if milliseconds > 0 else b"", milliseconds)
 
     def add(self, stored: Stored, cursor: int) -> None:
-        """Copy a row that was inserted just now, so that nobody knows its key yet."""
+        """Copy a row that was just inserted; it needs no lease, as nobody else knows its key."""
         value, milliseconds = self.sealed(stored, cursor)
         if milliseconds <= 0:
             return

@@ -13,15 +13,15 @@ TAKEOVER_SECONDS = 5.0
 
 
 class EngineTakenError(Exception):
-    """Another backend is in force, and its service runs."""
+    """Another engine is in force, and its service runs."""
 
 
 class TakeoverPendingError(Exception):
-    """Another backend is in force, and its service may still appear."""
+    """Another engine is in force, and its service may still appear."""
 
 
 def service_resolves(backend: str) -> bool:
-    """Return whether a container of the backend's service is on this network."""
+    """Return whether a container of the engine's service is on this network."""
     try:
         socket.getaddrinfo(f"app-{backend}", None)
     except socket.gaierror:
@@ -30,20 +30,20 @@ def service_resolves(backend: str) -> bool:
 
 
 class Claim:
-    """The attempts of one process to serve with its backend."""
+    """The attempts of one process to serve with its engine."""
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
         self.absent_since: float | None = None
 
     def attempt(self) -> None:
-        """Return once this backend is in force.
+        """Return once this engine is in force.
 
-        The named backend always is. Another one takes its place only where no container of the
-        named one has been seen for `TAKEOVER_SECONDS`.
+        The engine that the row names always is. Another one takes its place only where no container
+        of the named one has been seen for `TAKEOVER_SECONDS`.
 
         Raises:
-            EngineTakenError: while the named backend's service runs.
+            EngineTakenError: while the named engine's service runs.
             TakeoverPendingError: while it may still appear.
         """
         row, _ = EngineInForce.objects.get_or_create(pk=1, defaults={"backend": self.backend})
@@ -60,7 +60,7 @@ class Claim:
         self.take_over(row.backend)
 
     def require_absent(self, named: str) -> None:
-        """Raise EngineTakenError where a container of the named backend runs."""
+        """Raise EngineTakenError where a container of the named engine runs."""
         if not service_resolves(named):
             return
         self.absent_since = None
@@ -71,7 +71,7 @@ class Claim:
         )
 
     def take_over(self, named: str) -> None:
-        """Replace the named backend, unless it came back or somebody else was faster."""
+        """Replace the named engine, unless it came back or another process was faster."""
         if not self.rename(named, self.backend):
             raise TakeoverPendingError(f"app-{named} was replaced by another engine just now")
         try:
@@ -83,6 +83,6 @@ class Claim:
 
     @staticmethod
     def rename(old: str, new: str) -> bool:
-        """Compare and set; return whether the row still named the old backend."""
+        """Compare and set; return whether the row still named the old engine."""
         rows = EngineInForce.objects.filter(pk=1, backend=old)
         return rows.update(backend=new, since=timezone.now()) == 1
