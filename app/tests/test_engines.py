@@ -11,7 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINES = engines("hardened")
 
 # Where an engine is at home.
-HOMES = ("docker-compose.yml", *(f"app/hardened_sessions/backends/{name}.py" for name in ENGINES))
+HOMES = (
+    "docker-compose.yml",
+    "deploy/elsewhere.yml",  # laid over its services
+    *(f"app/hardened_sessions/backends/{name}.py" for name in ENGINES),
+)
 # Who names engines for another reason.
 ALLOWED = {
     "app/lab/words.py": "where each keeps a session, in a visitor's words",
