@@ -336,8 +336,8 @@ class StoredSession(HardenedSession):
         return draft
 
     def name_to_write(self, stored: Stored) -> str:
-        """Return the name to save under: of the key, or where a pointer led to."""
-        if stored.name in keys.names_for(self.session_key or ""):
+        """Return the name to save under: of the key, or where a copy lies or a pointer led to."""
+        if stored.mark != "copy" and stored.name in keys.names_for(self.session_key or ""):
             return keys.name_for(self.session_key or "")
         return stored.name
 

@@ -105,9 +105,15 @@ def test_a_sign_in_that_is_sent_twice_signs_in_twice_with_what_the_visitor_had(
 
 @EVERY
 @pytest.mark.parametrize("page", ["/read", "/write"])
+@pytest.mark.parametrize("names", ["hash", "read"])
 def test_the_copy_of_an_anonymous_session_ends_within_a_minute(
-    store: MakeSession, monkeypatch: pytest.MonkeyPatch, page: str
+    store: MakeSession,
+    options: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    page: str,
+    names: str,
 ) -> None:
+    options(KEYS=names)
     former = given(get("/write")) or ""
     latter = given(get("/sign_in", former)) or ""
     later(monkeypatch, bounds.FORMER / 2)
