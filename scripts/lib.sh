@@ -27,3 +27,21 @@ host_ca_bundle() {
   done
   echo /dev/null
 }
+
+# Run commands at once; print what each said, one after another, and fail if one of them did.
+side_by_side() {
+  local said failed=0 number
+  local -a running=()
+  said=$(mktemp -d)
+  for number in $(seq $#); do
+    (trap - INT && eval "${!number}") </dev/null &>"$said/$number" &
+    running+=($!)
+  done
+  for number in $(seq $#); do
+    wait "${running[number - 1]}" || failed=1
+    say "${!number}"
+    cat "$said/$number"
+  done
+  rm -r "$said"
+  return "$failed"
+}

@@ -147,9 +147,9 @@ def test_gunicorn_takes_every_header_that_nginx_lets_through() -> None:
 
 def test_every_folder_of_tests_is_in_a_stage_and_every_stage_in_the_run() -> None:
     test, stage = ((ROOT / "scripts" / name).read_text() for name in ("test", "lib/stage"))
-    stages = re.search(r"^STAGES='(.*)'", test, re.MULTILINE)
-    assert stages
-    run = stages[1].split()
+    rounds = re.search(r"^ROUNDS=\((.*)\)", test, re.MULTILINE)
+    assert rounds
+    run = rounds[1].replace("'", "").split()
     assert sorted(run) == sorted(re.findall(r"^#   ([a-z]+) {2,}", test, re.MULTILINE))
     by_name = set(run) - set(re.findall(r"^([a-z]+)\)", stage, re.MULTILINE))  # tests/NAME
     named = set(re.findall(r"tests/([a-z_]+)", stage)) | by_name

@@ -127,6 +127,7 @@ def test_guessing_passwords_is_slowed_down(
     assert of(f"2001:db8:{len(path)}:2::").sign_in(*user).status_code == 302
 
 
+@pytest.mark.alone
 def test_a_visitor_hardly_notices_eight_clients_who_sign_in(
     of: Callable[[str], Visitor], user: tuple[str, str]
 ) -> None:
