@@ -34,13 +34,23 @@ def up_fails(stack: Stack, engine: str, **settings: str) -> str:
         ("LOG_LEVEL", "loud", "it may be DEBUG, INFO, WARNING, ERROR"),
     ],
 )
-def test_a_bad_setting_stops_the_start(
+def test_a_bad_setting_is_refused_before_the_start(
     cache_site: Stack, name: str, value: str, allowed: str
 ) -> None:
-    output = up_fails(cache_site, "cache", **{name: value})
+    # What all else waits for, as the next test shows.
+    command = ["run", "--rm", "--no-deps", "--no-TTY", "migrate"]
+    with pytest.raises(CommandError) as caught:
+        cache_site.compose(*command, settings={name: value})
+    assert "Traceback" not in caught.value.output
+    last = caught.value.output.splitlines()[-1]
+    assert last.startswith(f"env: {name} is {value!r}; {allowed}")
+
+
+def test_a_bad_setting_stops_the_start(cache_site: Stack) -> None:
+    output = up_fails(cache_site, "cache", LOG_LEVEL="loud")
     assert 'service "migrate" didn\'t complete successfully' in output
     last = cache_site.logs("migrate").splitlines()[-1]
-    assert last.startswith(f"env: {name} is {value!r}; {allowed}")
+    assert last.startswith("env: LOG_LEVEL is 'loud'; it may be DEBUG, INFO, WARNING, ERROR")
 
 
 def test_an_unknown_backend_is_refused(cache_site: Stack) -> None:
