@@ -44,7 +44,8 @@ USER 10001:10001
 
 # Runtime: the environment and the code, owned by root, run by a user who can change neither.
 FROM ${PYTHON_IMAGE} AS runtime
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONPATH=/app DJANGO_SETTINGS_MODULE=config.settings
 # A new volume takes its owner from here. No program of the base gives its caller another user.
 RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/sessions \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
@@ -53,4 +54,4 @@ COPY --from=build /app /app
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
-CMD ["./serve"]
+CMD ["session_stack/serve"]

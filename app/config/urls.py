@@ -14,7 +14,6 @@ urlpatterns = [
     # One form to sign in with: nginx limits how often it is tried.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
-    path("health/", include("session_stack.health.urls")),
     path("", RedirectView.as_view(pattern_name="account")),
 ]
 

@@ -7,7 +7,7 @@ from session_stack.logs import logging_config
 
 _env = load()
 
-wsgi_app = "config.wsgi"
+wsgi_app = "session_stack.wsgi"
 bind = "0.0.0.0:8000"  # nothing publishes the port
 worker_class = "session_stack.worker.Worker"
 workers = _env.workers

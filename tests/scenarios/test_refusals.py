@@ -71,7 +71,7 @@ def test_an_unknown_backend_is_refused(cache_site: Stack) -> None:
     ],
 )
 def test_a_missing_secret_is_named(cache_site: Stack, variable: str, line: str) -> None:
-    script = f"unset {variable}; exec ./serve"
+    script = f"unset {variable}; exec session_stack/serve"
     with pytest.raises(CommandError) as caught:
         cache_site.compose("run", "--rm", "--no-deps", "--no-TTY", "app-cache", "sh", "-c", script)
     assert line in caught.value.output

@@ -7,7 +7,6 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from redis.exceptions import RedisError, ResponseError
 
 from hardened_sessions.checks.cache import is_redis
 from hardened_sessions.checks.in_use import stores, uses_redis
@@ -18,6 +17,8 @@ def check_redis(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> Itera
     """Redis evicts nothing, keeps what it confirmed where it is the only authority, and can all."""
     if not uses_redis() or not is_redis(settings.SESSION_CACHE_ALIAS):
         return
+    from redis.exceptions import RedisError
+
     from hardened_sessions.clients.redis import redis_client
 
     redis = redis_client().redis
@@ -64,6 +65,8 @@ def refusals(redis: Any) -> Iterator[tuple[str, str]]:
 
     All go to a name that is nobody's, and leave nothing there.
     """
+    from redis.exceptions import ResponseError
+
     from hardened_sessions.clients.redis import Script
     from hardened_sessions.format.redis_names import redis_name
 

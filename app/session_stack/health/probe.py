@@ -1,8 +1,8 @@
-"""The container's health check: `python session_stack/health/probe.py DOMAIN` asks /health/ready.
+"""The container's health check: `python -m session_stack.health.probe DOMAIN`.
 
-A second word asks for that: `live` is 200 while a store is away, too.
-Exit status 0 on a 200, else 1 with the answer on stdout, where `docker inspect` shows it. A bare
-socket, because Docker starts this every few seconds and imports would be most of its cost.
+Ask /health/ready: exit status 0 on a 200, else 1 with the answer on stdout, where `docker inspect`
+shows it. A second word asks for that: `live` is 200 while a store is away, too. A bare socket,
+because Docker starts this every few seconds and imports would be most of its cost.
 """
 
 import socket

@@ -4,6 +4,7 @@ The settings read these modules, so none of them imports a model before a functi
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -47,6 +48,10 @@ class Layer(Protocol):
 
     def needed(self, engine: type[SessionBase]) -> tuple[Store, ...]:
         """Return the stores without which an engine serves no session."""
+        ...
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """Bound the database's statements, where the layer does that in a request."""
         ...
 
     def clearing(self) -> dict[str, Steps]:

@@ -1,5 +1,7 @@
 """The hardened layer, `hardened_sessions`: each engine says itself what it needs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -27,6 +29,18 @@ def stores(engine: type[SessionBase]) -> tuple[Store, ...]:
 def needed(engine: type[SessionBase]) -> tuple[Store, ...]:
     """Return the first store, which decides; without the others the engine serves on."""
     return stores(engine)[:1]
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Have each statement end in time, as within a request."""
+    from hardened_sessions.postgresql.base import serving
+
+    token = serving.set(True)
+    try:
+        yield
+    finally:
+        serving.reset(token)
 
 
 def clearing() -> dict[str, Steps]:

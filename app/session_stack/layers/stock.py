@@ -1,6 +1,7 @@
 """Django's own engines; the package `hardened_sessions` need not be there."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ APPS = ["hardened_sessions"] if find_spec("hardened_sessions") else []
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 UNVERIFIED: set[str] = set()
 UNAVAILABLE: tuple[type[Exception], ...] = ()
+bounded = nullcontext  # Django's own database waits
 
 # An attribute that a SessionStore of Django's has only with this store.
 HOOKS: dict[str, Store] = {

@@ -38,7 +38,7 @@ def test_every_setting_stands_on_the_page_and_in_the_command(
 
 def test_who_set_it_is_said(settings: Settings) -> None:
     by_name = {one.name: one.set_by for one in in_force()}
-    assert by_name["SESSION_COOKIE_PATH"] == "Django’s default"
+    assert by_name["CSRF_USE_SESSIONS"] == "Django’s default"
     assert by_name["SESSION_COOKIE_SECURE"] == "this stack"
     settings.ENV = replace(settings.ENV, given=frozenset({"SESSION_COOKIE_AGE_SECONDS"}))
     by_name = {one.name: one.set_by for one in in_force()}

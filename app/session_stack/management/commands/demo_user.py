@@ -16,8 +16,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["add", "remove"])
         parser.add_argument("name")
+        parser.add_argument("--superuser", action="store_true", help="one that the admin takes")
 
-    def handle(self, *args: Any, action: str, name: str, **options: Any) -> None:
+    def handle(
+        self, *args: Any, action: str, name: str, superuser: bool = False, **options: Any
+    ) -> None:
         # Only an address that can't receive mail marks a demo user, so a real one is never removed.
         email = f"{name}@demo.invalid"
         users = get_user_model().objects
@@ -29,5 +32,6 @@ class Command(BaseCommand):
         if users.filter(username=name).exists():
             raise CommandError(f"the name {name!r} is taken; choose another one")
         password = secrets.token_urlsafe(18)
-        users.create_user(name, email, password)
+        make = users.create_superuser if superuser else users.create_user
+        make(name, email, password)
         self.stdout.write(password)

@@ -1,0 +1,11 @@
+"""What gunicorn serves: the project's application, and health in front of it."""
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
+
+from session_stack.health.answers import with_health
+
+# The settings come first: a project's own module may name others in the environment.
+_name = settings.WSGI_APPLICATION
+application = with_health(import_string(_name) if _name else get_wsgi_application())
