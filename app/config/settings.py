@@ -106,7 +106,7 @@ CSRF_FAILURE_VIEW = "session_stack.errors.csrf_failure"
 # --- Security -------------------------------------------------------------------------------------
 
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[Any]] = {
     **policy(),
     "style-src": [CSP.SELF, CSP.NONCE],  # a nonce goes out only with a page that has used it
 }
