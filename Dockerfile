@@ -55,3 +55,17 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
 CMD ["session_stack/serve"]
+
+# Backup: the runtime with what takes a backup, and with a Postgres to prove it on; built by the
+# profile of that name alone. initdb wants its user to have a name.
+FROM runtime AS backup
+USER 0:0
+# hadolint ignore=DL3008 # Debian's fixes of these very versions
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates postgresql-17 restic \
+    && rm -rf /var/lib/apt/lists/* /var/lib/postgresql /etc/postgresql \
+    && useradd --uid 10001 --no-create-home stack \
+    && install -d -o 10001 -g 10001 -m 0700 /scratch /repository \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+ENV PATH=/usr/lib/postgresql/17/bin:$PATH
+USER 10001:10001

@@ -94,7 +94,7 @@ def test_init_gives_files_to_the_users_that_run_the_services() -> None:
         name: int(uid) for name, uid in re.findall(r"^([A-Z]+) = (\d+)", volumes, re.MULTILINE)
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert dockerfile.count(f"USER {users['APP']}:{users['APP']}\n") == 2
+    assert dockerfile.count(f"USER {users['APP']}:{users['APP']}\n") == 3
     assert COMPOSE.count(f'user: "{users["STORES"]}:{users["STORES"]}"') == 2
     assert COMPOSE.count(f'user: "{users["NGINX"]}:{users["NGINX"]}"') == 1
 

@@ -18,8 +18,9 @@ def secret(volume: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Print a list of all; the authority's own key stays where it is."""
-    items = [secret(volume) for volume in volumes.OWNERS if volume != "authority"]
+    """Print a list of all; the authority's own key stays where it is, and no pod takes backups."""
+    kept_here = ("authority", "backup-secrets")
+    items = [secret(volume) for volume in volumes.OWNERS if volume not in kept_here]
     json.dump({"apiVersion": "v1", "kind": "List", "items": items}, sys.stdout)
 
 

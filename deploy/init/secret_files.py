@@ -33,7 +33,11 @@ class Secret:
 SECRETS = (
     Secret("secret_key", SECRET_KEY_MIN_LENGTH, ("app-secrets",)),
     Secret("postgres_superuser_password", PASSWORD_MIN_LENGTH, ("postgres-secrets",)),
-    Secret("database_owner_password", PASSWORD_MIN_LENGTH, ("postgres-secrets", "migrate-secrets")),
+    Secret(
+        "database_owner_password",
+        PASSWORD_MIN_LENGTH,
+        ("postgres-secrets", "migrate-secrets", "backup-secrets"),
+    ),
     Secret("database_app_password", PASSWORD_MIN_LENGTH, ("postgres-secrets", "app-secrets")),
     Secret("redis_admin_password", PASSWORD_MIN_LENGTH, ("redis-secrets",)),
     Secret("redis_app_password", PASSWORD_MIN_LENGTH, ("redis-secrets", "app-secrets")),
@@ -65,6 +69,8 @@ OPTIONAL: dict[str, tuple[Callable[[str], object], str]] = {
     "database_owner_url": (url_of(store_urls.database), "migrate-secrets"),
     "redis_url": (url_of(store_urls.redis), "app-secrets"),
     "stores_ca": (store_urls.authorities, "app-secrets"),
+    "backup_repository_password": (secret_of(PASSWORD_MIN_LENGTH), "backup-secrets"),
+    "backup_s3_credentials": (str, "backup-secrets"),
 }
 
 

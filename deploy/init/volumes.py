@@ -17,6 +17,7 @@ NGINX = 101  # in the official image
 OWNERS = {
     "app-secrets": APP,
     "migrate-secrets": APP,
+    "backup-secrets": APP,
     "postgres-secrets": STORES,
     "redis-secrets": STORES,
     "certificates": NGINX,

@@ -1,6 +1,8 @@
 #!/bin/bash
 # Make the database and its two roles, and give the roles the passwords in /run/secrets.
 #
+# usage: roles.sh [DATABASE]     (app, if not said)
+#
 # Runs once on an empty data directory, and by hand after a password was changed:
 #   docker compose exec postgres /etc/postgresql/roles.sh
 #
@@ -8,7 +10,8 @@
 set -euo pipefail
 
 # psql reads the passwords itself, so they stand on no command line.
-psql --username=postgres --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 <<'SQL'
+psql --username=postgres --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 \
+  --set=database="${1:-app}" <<'SQL'
 \set owner_password `cat /run/secrets/database_owner_password`
 \set app_password `cat /run/secrets/database_app_password`
 SET log_statement = none;
@@ -17,11 +20,11 @@ SELECT format('CREATE ROLE %I LOGIN', role) FROM unnest(ARRAY['app_owner', 'app'
   WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 ALTER ROLE app_owner PASSWORD :'owner_password';
 ALTER ROLE app PASSWORD :'app_password';
-SELECT 'CREATE DATABASE app OWNER app_owner'
-  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'app') \gexec
-REVOKE ALL ON DATABASE app FROM PUBLIC;
-GRANT CONNECT ON DATABASE app TO app;
-\connect app
+SELECT format('CREATE DATABASE %I OWNER app_owner', :'database')
+  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
+REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
+GRANT CONNECT ON DATABASE :"database" TO app;
+\connect :"database"
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT CREATE, USAGE ON SCHEMA public TO app_owner;
 GRANT USAGE ON SCHEMA public TO app;

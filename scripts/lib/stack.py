@@ -157,13 +157,13 @@ class Project:
         options = ["--no-TTY", *(["--user", user] if user else [])]
         return self.compose("exec", *options, service, *command, stdin=stdin).stdout
 
-    def sql(self, statement: str) -> str:
+    def sql(self, statement: str, database: str = "app") -> str:
         """Run SQL as the superuser and return the bare values.
 
         Raises:
             StackError: when a statement fails, with what the server said of it.
         """
-        psql = ["psql", "--username=postgres", "--dbname=app", "--no-psqlrc", "-qtA"]
+        psql = ["psql", "--username=postgres", f"--dbname={database}", "--no-psqlrc", "-qtA"]
         psql += ["--set=ON_ERROR_STOP=1"]  # else psql ends well whatever became of the statement
         return self.execute("postgres", *psql, stdin=statement).strip()
 
@@ -226,7 +226,7 @@ class Stack(Project):
         if self.folder.exists():
             self.destroy()
         self.copy(commit)
-        self.compose("build", "--quiet")
+        self.compose("build", "--quiet", profile=ENGINES[0])  # backups have an image of their own
 
     def copy(self, commit: str | None = None) -> None:
         """Make the folder hold what the clone does but for what that ignores, or what a commit did.

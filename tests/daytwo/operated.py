@@ -8,7 +8,7 @@ from proof.drill.faults import Fault
 from proof.drill.faults.model import nothing
 from proof.drill.judge import Terms, Verdict, judge
 from proof.drill.stage import VIEWS, DrillStack
-from stack import ROOT
+from stack import ROOT, run
 
 CLIENTS = 10
 MANUAL = ROOT / "deploy" / "OPERATING.md"
@@ -28,6 +28,11 @@ class Site(DrillStack):
     def __init__(self) -> None:
         super().__init__("daytwo", [VIEWS])
         self.settings["COMPOSE_FILE"] = ":".join(self.files)
+
+    def destroy(self) -> None:
+        """Remove the image of the backups too."""
+        super().destroy()
+        run("docker", "image", "rm", "--force", f"{self.settings['APP_IMAGE']}-backup", check=False)
 
     def type(self, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the clone; stdout and stderr as one."""

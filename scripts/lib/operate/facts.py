@@ -53,17 +53,19 @@ def gather(own: OwnStack) -> Facts:
         "redis": redis,
         "upkeep": upkeep,
         "kept": kept,
+        "backup": backup,
     }
     running = {name for name, found in facts["services"].items() if found[0]["state"] == "running"}
     for name, part in parts.items():
         try:
-            facts[name] = part(own) if name != "redis" or name in running else None
+            optional = ("redis", "backup")
+            facts[name] = part(own) if name not in optional or name in running else None
         except (StackError, ValueError, KeyError):
             facts[name] = None
     facts["engine"] = engine_of(facts, running)
     facts["served"] = served(own) if "nginx" in running else None
     facts["breakers"] = breakers(own)
-    facts["expected"] = expected(own, facts["engine"])
+    facts["expected"] = expected(own, facts["engine"], {"backup"} & {*facts["services"]})
     return facts
 
 
@@ -74,12 +76,13 @@ def engine_of(facts: Facts, running: set[str]) -> str | None:
     return named or (apps[0] if len(apps) == 1 else None)
 
 
-def expected(own: OwnStack, engine: str | None) -> list[str]:
-    """Return the services that run on a stack with that engine."""
+def expected(own: OwnStack, engine: str | None, others: set[str]) -> list[str]:
+    """Return the services that run on a stack with that engine, and those that were chosen."""
     return [
         name
         for name, service in own.config["services"].items()
-        if service.get("restart") != "no" and engine in service.get("profiles", [engine])
+        if service.get("restart") != "no"
+        and (name in others or engine in service.get("profiles", [engine]))
     ]
 
 
@@ -150,6 +153,12 @@ def upkeep(own: OwnStack) -> Facts:
         "files_live": int(lines[2]),
         "files_expired": int(lines[3]),
     }
+
+
+def backup(own: OwnStack) -> Facts:
+    """Return what became of the last backup, where the service takes them."""
+    found: Facts = json.loads(own.execute("backup", "cat", "/scratch/state.json"))
+    return found
 
 
 def kept(own: OwnStack) -> Facts:

@@ -1,9 +1,11 @@
 """The operator's own stack: the compose project of this clone."""
 
+import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stack import ROOT, CommandError, Project, StackError, run
@@ -34,6 +36,34 @@ class OwnStack(Project):
     def init(self, *command: str) -> str:
         """Run a command where all volumes of secrets and certificates are."""
         return self.compose("run", "--rm", "--no-deps", "--no-TTY", "init", *command).stdout
+
+    def backup(self, *command: str) -> str:
+        """Run a command of the service `backup`, and return what it prints."""
+        return self.compose("run", "--rm", "--no-deps", "--no-TTY", "backup", *command).stdout
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the words that run `docker compose` in this project."""
+        return ["docker", "compose", "--ansi=never", "--profile=*", *arguments]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other verbs of this clone away meanwhile.
+
+        Raises:
+            StackError: where one is at work.
+        """
+        with (ROOT / "docker-compose.yml").open() as lock:  # any file of the clone's own
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StackError("another verb is at work here; wait for its end") from error
+            yield
+
+
+def say(*lines: str) -> None:
+    """Print lines of progress, as the scripts do."""
+    for line in lines:
+        print(f"==> {line}", flush=True)
 
 
 def one_line(error: StackError) -> str:

@@ -9,7 +9,7 @@ from operate.facts import Facts
 CRITICAL, WARNING = "critical", "warning"
 STATUS = {CRITICAL: 2, WARNING: 1}  # as monitoring plugins end (Monitoring Plugins guidelines, 2.5)
 
-UPKEEP = ("clearsessions", "certificates")  # visitors notice nothing while these are away
+UPKEEP = ("clearsessions", "certificates", "backup")  # visitors notice nothing while these are away
 LATELY_SECONDS = 3600.0
 THIRD, SIXTH = 1 / 3, 1 / 6  # of a certificate's life
 RENEWAL_DAYS = 2.0  # by then a renewal that is due has happened

@@ -65,6 +65,9 @@ def table(facts: Facts) -> Iterator[str]:
         yield line("disk", f"{kept['disk']:.0%} used")
     if upkeep := facts["upkeep"]:
         yield line("cleared", f"{(now - upkeep['cleared']) / 60:.0f} min ago")
+    if (last := facts["backup"]) and "at" in last:
+        size = f"{last['bytes'] / 2**20:.1f} MB"
+        yield line("backup", f"{last['snapshot']}, {(now - last['at']) / 3600:.0f} h ago, {size}")
     yield line("sessions", sessions(facts))
     if postgres := facts["postgres"]:
         connections = f"{postgres['connections']} of {postgres['connections_most']} connections"
