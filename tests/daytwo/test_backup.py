@@ -123,7 +123,7 @@ def test_disaster_signs_everybody_out_of_signed_cookies_too(site: Site, backed_u
 
 def test_it_is_taken_by_the_clock_and_status_knows(site: Site, backed_up: str) -> None:
     type_as_told(site, BY_THE_CLOCK)
-    site.wait_ready("backup")
+    site.wait_healthy("backup")
     assert f"{backed_up} " in type_as_told(site, LIST)
     said = site.type("scripts/status").stdout
     assert "\nbackup        healthy\n" in said
