@@ -18,8 +18,8 @@ TEXTS = {
     and path != Path(__file__)
 }
 
-# The table of `PurgePosition`, and the migrations that running stacks have applied.
-HISTORY = re.compile(r"purge_?position|hardened_sessions/migrations/", re.IGNORECASE)
+# The table of `PurgePosition`, the migrations that running stacks have applied, restic's option.
+HISTORY = re.compile(r"purge_?position|hardened_sessions/migrations/|--prune", re.IGNORECASE)
 
 # What Django looks up by name, one a module.
 BY_NAME = {"Command", "Migration", "SessionStore"}

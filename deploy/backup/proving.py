@@ -38,7 +38,6 @@ def prove(folder: Path, manifest: dict[str, Any], scratch: Path) -> None:
         )
         compare(socket, manifest)
         environment = {
-            "SESSION_BACKEND": "db",
             "DATABASE_HOST": str(socket),
             # Made up: nothing in a backup is signed by the one, nor asks for the other.
             "SECRET_KEY": secrets.token_urlsafe(50),

@@ -1,4 +1,4 @@
-"""The encrypted repository, by restic: made at first, pruned after each proven backup."""
+"""The encrypted repository, by restic: made at first, shortened after each proven backup."""
 
 import json
 import os

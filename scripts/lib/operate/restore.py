@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from operate.own import SERVICE, OwnStack, say, verb
-from stack import ROOT, StackError
+from stack import ROOT, STORES, StackError
 
 LIVE, BESIDE, FORMER = "app", "app_restored", "app_before_restore"
 SESSION_TABLES = (ROOT / "deploy" / "backup" / "session_tables.sql").read_text()
@@ -178,8 +178,10 @@ def replace(own: OwnStack, into: str, former: str, *, carrying: bool) -> None:
         own.sql(SWAP.format(out=LIVE, into=into, name=former), "postgres")
         if not carrying:
             own.compose("run", "--rm", "--no-deps", "migrate")
-        # Rows decide what a copy is worth, and these are others now; `cache` keeps no rows.
-        if own.containers("redis") and (apps != ["app-cache"] or not carrying):
+        # Rows decide what a copy is worth, and these are others now.
+        engines = {name.removeprefix("app-") for name in apps}
+        only_there = any(STORES[name][0] == "redis" for name in engines)
+        if own.containers("redis") and not (carrying and only_there):
             own.redis("FLUSHALL")
 
 
@@ -219,8 +221,8 @@ def sign_everybody_out(own: OwnStack) -> None:
         own.init("rm", "--force", "/volumes/app-secrets/secret_key")
     own.compose("run", "--rm", "--no-deps", "init")
     folder = Path("/var/lib/sessions")
-    sweep = ["find", str(folder), "-mindepth", "1", "-delete"]
-    own.compose("run", "--rm", "--no-deps", "--entrypoint", sweep[0], "clearsessions", *sweep[1:])
+    delete = ["clearsessions", str(folder), "-mindepth", "1", "-delete"]
+    own.compose("run", "--rm", "--no-deps", "--entrypoint", "find", *delete)
 
 
 def pipe(source: list[str], target: list[str]) -> None:

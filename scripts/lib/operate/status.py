@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from operate.facts import Facts, gather
 from operate.own import OwnStack, verb
 from operate.problems import DAY, STATUS, Problem, problems
-from stack import StackError
+from stack import STORES, StackError
 
 UNKNOWN = 3
 
@@ -83,17 +83,17 @@ def table(facts: Facts) -> Iterator[str]:
 def sessions(facts: Facts) -> str:
     """Return how many sessions the engine keeps."""
     where = {
-        "db": ("postgres", "live", "expired"),
-        "cached_db": ("postgres", "live", "expired"),
-        "file": ("upkeep", "files_live", "files_expired"),
+        "postgres": ("postgres", "live", "expired"),
+        "folder": ("upkeep", "files_live", "files_expired"),
     }
-    if facts["engine"] in where:
-        part, live, expired = where[facts["engine"]]
+    store = next(iter(STORES.get(facts["engine"], ())), "")
+    if store in where:
+        part, live, expired = where[store]
         found = facts[part]
         return f"{found[live]} live, {found[expired]} expired" if found else "unknown"
-    if facts["engine"] == "cache":
+    if store == "redis":
         return f"at most {facts['redis']['keys']} live" if facts["redis"] else "unknown"
-    return "in the browsers' cookies; nobody counts them"
+    return "not counted"
 
 
 verb("status", main, UNKNOWN)
