@@ -22,7 +22,6 @@ ALLOWED = {
     "app/lab/lessons/choose.py": "the advice is an engine",
     "nginx/html/503-localhost.html": "nginx makes no list; test_copies compares it with compose",
     "scripts/verify-stack": "what a copy of a cookie may do differs where the cookie is the store",
-    "scripts/lib/operate/status.py": "where it counts sessions",
     "scripts/proof/bench/__main__.py": "which engines a quick benchmark takes",
     "scripts/proof/bench/goals.py": "the goals are set for that engine",
     "scripts/proof/drill/faults/__init__.py": "which cells a quick drill takes",

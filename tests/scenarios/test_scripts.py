@@ -125,7 +125,17 @@ def test_installing_without_root_is_refused(stack: Stack) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("up", "down", "status", "backup", "restore", "test", "prepare", "prepare-tests"),
+        *(
+            "up",
+            "down",
+            "status",
+            "backup",
+            "restore",
+            "rotate",
+            "test",
+            "prepare",
+            "prepare-tests",
+        ),
         *("install-engine", "complaints", "verify-stack", "verify", "bench", "drill"),
     ],
 )

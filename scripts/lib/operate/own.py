@@ -31,7 +31,11 @@ class OwnStack(Project):
     @property
     def apps(self) -> list[dict[str, Any]]:
         """Return the containers that serve the site."""
-        return [c for c in self.containers() if c["Config"]["Labels"][SERVICE].startswith("app-")]
+        return [
+            one
+            for one in self.containers()
+            if one["Config"]["Labels"][SERVICE].startswith("app-") and one["State"]["Running"]
+        ]
 
     def init(self, *command: str) -> str:
         """Run a command where all volumes of secrets and certificates are."""
