@@ -95,7 +95,7 @@ def project(purpose: str) -> str:
     return f"sessions-{purpose}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
 
 
-class Project:
+class ComposeProject:
     """A compose project, by its folder and its name; without `files` compose finds its own."""
 
     project: str
@@ -195,7 +195,7 @@ class Project:
             time.sleep(0.5)
 
 
-class Stack(Project):
+class Stack(ComposeProject):
     """A compose project with ports, volumes and images of its own, in a copy of this clone."""
 
     def __init__(self, purpose: str, overrides: Sequence[str] = ()) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stack import ROOT, CommandError, Project, StackError, run
+from stack import ROOT, CommandError, ComposeProject, StackError, run
 
 SERVICE = "com.docker.compose.service"
 
 
-class OwnStack(Project):
+class OwnStack(ComposeProject):
     """The project that `docker compose` finds in this folder, by the environment and `.env`."""
 
     def __init__(self) -> None:
