@@ -60,7 +60,7 @@ def offering(env: Env, module: str) -> Iterator[None]:
         if missed is None or missed[1] in os.environ:
             raise
         raise SystemExit(
-            f"env: {module} reads {missed[1]}, which has no value; it may stand in app.env"
+            f"env: {module} reads {missed[1]}, which has no value; the app's service may set it"
         ) from error
     finally:
         for name in added:
