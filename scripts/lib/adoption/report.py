@@ -57,7 +57,7 @@ def persons(project: Project) -> Iterator[str]:
             'write SECURE_CSP = {"default-src": ["\'self\'"], ...} into the settings'
         )
     yield (
-        "uploads, mail, workers, more databases, variables of its own: the file system is read-only "
-        "and the app reaches its own stores alone; add a volume, a network, a service or a variable "
-        "in stack/docker-compose.override.yml, and its name to COMPOSE_FILE in stack/.env"
+        "uploads, mail, workers, more databases, variables of its own: the file system is "
+        "read-only and the app reaches its own stores alone; add a volume, a network, a service or "
+        "a variable in stack/docker-compose.override.yml, named in COMPOSE_FILE of stack/.env"
     )
