@@ -5,11 +5,19 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from session_stack.startup.preflight import NotReadyError, wait_for
 from session_stack.startup.probes import probe_postgres
 
 WAIT_SECONDS = 15
+# A migration may take its time. One that waits for a lock has everybody else wait behind it: it
+# fails, and is run again.
+BOUNDS = """
+    SET statement_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0;
+    SET lock_timeout = '5s'
+"""
 
 
 class Command(BaseCommand):
@@ -24,4 +32,6 @@ class Command(BaseCommand):
             wait_for(probe_postgres, time.monotonic() + WAIT_SECONDS)
         except NotReadyError as error:
             raise CommandError(str(error)) from error
+        with connection.cursor() as cursor:
+            cursor.execute(BOUNDS)
         call_command("migrate", interactive=False, verbosity=options["verbosity"])
