@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.contrib.auth.signals import user_logged_in
+from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 
 
@@ -16,6 +17,15 @@ class HardenedSessionsConfig(AppConfig):
         from hardened_sessions import checks, orm  # noqa: F401 - registers the checks
 
         orm.teach()
+
+        post_migrate.connect(watch_users, sender=self, dispatch_uid="hardened_sessions")
+
+
+def watch_users(using: str, **kwargs: Any) -> None:
+    """Have the user's table tell of users who are deactivated, deleted or get a new password."""
+    from hardened_sessions.revocation import deactivation
+
+    deactivation.watch(using)
 
 
 # Before any models.py is imported, so that other receivers find the key that the visitor gets.

@@ -59,6 +59,9 @@ class Options:
     # How many threads of a process serve requests, for the check that a connection pool has one
     # for each; None leaves that unverified.
     threads: int | None = None
+    # Where `request.META` has the client's address, of which the list of signed-in sessions keeps
+    # the network; of several the last counts, which the nearest proxy added.
+    client_address: str = "REMOTE_ADDR"
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 

@@ -22,6 +22,7 @@ def give(request: HttpRequest, session: SessionBase) -> None:
     """Give a request the session that its cookie names, and remember which that was."""
     if isinstance(session, HardenedSession):
         session.given = True
+        session.meta = request.META
         vars(request)[ASKED] = session, session.presented
     request.session = session
 

@@ -31,8 +31,26 @@ class PurgePosition(models.Model):
         return f"page {self.page}"
 
 
+class SignedInSession(models.Model):
+    """A session that somebody is signed in with; nothing in it opens the session."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    user_id = models.CharField(max_length=64, db_index=True)
+    # The user's epoch (see `revocation.users`) at that time.
+    epoch = models.BigIntegerField()
+    created = models.DateTimeField()
+    # No index has it, so that PostgreSQL updates the row in place.
+    last_seen = models.DateTimeField()
+    client = models.CharField(max_length=60, blank=True)
+    address = models.CharField(max_length=43, blank=True)
+    backend = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"user {self.user_id}: {self.client or 'unknown client'} {self.address}".strip()
+
+
 class SignOutEpoch(models.Model):
-    """How often a user signed out everywhere: cookies of an earlier epoch don't count."""
+    """Since when a user's sessions count; the user '' stands for all (see `revocation.users`)."""
 
     user_id = models.CharField(max_length=64, primary_key=True)
     epoch = models.BigIntegerField()

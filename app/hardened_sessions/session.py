@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 
 from hardened_sessions import bounds, events
 from hardened_sessions.errors import SessionConflictError, SessionUnavailableError
-from hardened_sessions.format import codec
-from hardened_sessions.format.record import epoch
+from hardened_sessions.format import codec, visitor
+from hardened_sessions.format.record import Entry, epoch
+from hardened_sessions.revocation.users import EPOCH_KEY, named
 
 Data = dict[str, Any]
 
@@ -53,6 +55,7 @@ class HardenedSession(SessionBase):
         self.led = False  # the key that came is a former one, and led here
         self.replaced = False  # the key that came is a former one, and opens nothing
         self.began = time.monotonic()
+        self.meta: dict[str, Any] = {}  # of the request
 
     if TYPE_CHECKING:  # of SessionBase, whose stubs lack it
         _session: Data
@@ -100,6 +103,16 @@ class HardenedSession(SessionBase):
             self.create()
             self.rotated, self.keeps_cookie = True, False
 
+    def entry_for(self, data: Data, epoch: int = 0) -> Entry:
+        """Return what to list of a session that signs in."""
+        return Entry(
+            named(data[SESSION_KEY]),
+            visitor.client(self.meta),
+            visitor.network(self.meta),
+            str(data.get(BACKEND_SESSION_KEY, ""))[:200],
+            epoch,
+        )
+
     async def acycle_key(self) -> None:
         """See `cycle_key`."""
         await sync_to_async(self.cycle_key)()
@@ -131,6 +144,12 @@ class HardenedSession(SessionBase):
     async def aset_expiry(self, value: Any) -> None:
         """See `set_expiry`."""
         await super().aset_expiry(keepable(value, "aset_expiry"))
+
+
+def since(data: Data) -> tuple[str, int]:
+    """Return whose session it is, and since which epoch of that user."""
+    epoch = data.get(EPOCH_KEY, 0)
+    return str(data[SESSION_KEY]), epoch if type(epoch) is int else 0
 
 
 def within[T: (int | float, datetime, timedelta)](value: T, least: T, most: T) -> T:

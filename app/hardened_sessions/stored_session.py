@@ -3,7 +3,8 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -21,9 +22,12 @@ from hardened_sessions.errors import (
     SessionUnavailableError,
 )
 from hardened_sessions.format import codec, encryption, keys
-from hardened_sessions.format.record import Draft, Kind, Mark, Pointer, Stored, who
-from hardened_sessions.merge import IdentityChangedError, merge, same
-from hardened_sessions.session import Data, HardenedSession
+from hardened_sessions.format.record import Draft, Entry, Kind, Mark, Pointer, Stored, who
+from hardened_sessions.merge import IdentityChangedError, identity, merge, same
+from hardened_sessions.revocation import users
+from hardened_sessions.revocation.users import EPOCH_KEY
+from hardened_sessions.session import Data, HardenedSession, since
+from hardened_sessions.storage import listed
 
 # What signing in adds to a session at most.
 SIGN_IN_BYTES = 4096
@@ -57,6 +61,13 @@ class Storage(Protocol):
     def decode(self, stored: Stored) -> Data:
         """Return what the stored bytes say, in a dict of its own."""
 
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these sessions are there."""
+
+    @property
+    def lists(self) -> bool:
+        """Return whether what writes a session lists it too, where somebody signs in."""
+
 
 def new_key() -> str:
     """Return a key that nobody could guess."""
@@ -74,6 +85,8 @@ class StoredSession(HardenedSession):
         self.cleared = False
         self.most: float | None = None  # bytes that it may take, where not as the settings say
         self.touching = False  # a save changes the expiry alone
+        self.loaded_identity = identity({})
+        self.entry: Entry | None = None  # for the list, while somebody signs in
         self.by_name = False  # what was given as a key is a stored session's name
 
     # --- Found, absent, unavailable ---------------------------------------------------------------
@@ -95,9 +108,15 @@ class StoredSession(HardenedSession):
             self._session_key = None
             self.keeps_cookie = self.replaced
             return {}
+        data = self.stored.data
+        if SESSION_KEY in data and not self.asked(partial(users.counts, *since(data))):
+            events.emit("ended", self.store, self.stored.name)
+            self.stored, self._session_key, self.keeps_cookie = None, None, False
+            return {}
+        self.loaded_identity = identity(data)
         if self.stored.mark == "unseen" and self.arrived(self.stored):
             self.modified = True
-        return self.stored.data
+        return data
 
     def find(self, *, fresh: bool = False) -> Stored | None:
         """Return what is stored for this key, at the end of its pointers; None where it is absent.
@@ -189,13 +208,33 @@ class StoredSession(HardenedSession):
             self.create()
             return
         data = self._get_session(no_load=must_create)
+        if SESSION_KEY in data and identity(data) != self.loaded_identity:
+            self.asked(lambda: self.sign_in(data))
         if must_create:
             self.asked(lambda: self.insert(data))
         elif self.renewing and not (self.stored and self.stored.mark == "copy"):
             self.asked(lambda: self.rotate(data, "key"))
         else:
             self.asked(lambda: self.update_stored(data))
+        self.loaded_identity, self.entry = identity(data), None
         self.cleared = False
+
+    def sign_in(self, data: Data, since: int = 0) -> None:
+        """Note the user's epoch, and list the session before anybody has its key.
+
+        Args:
+            data: of the session.
+            since: an epoch to take in place of the present one.
+        """
+        entry = self.entry_for(data, since)
+        if self.storage.lists:
+            epoch = since or users.epoch(data[SESSION_KEY])
+            self.entry = replace(entry, epoch=epoch)
+        else:
+            epoch = listed.add(self.session_key or "", entry)
+        data.pop(EPOCH_KEY, None)
+        if epoch:
+            data[EPOCH_KEY] = epoch
 
     def insert(self, data: Data) -> None:
         """Write a session that is not there yet.
@@ -318,7 +357,7 @@ class StoredSession(HardenedSession):
         most, expires = self.most or options().max_bytes, self.expires_at(data)
         if self.touching or settings.SESSION_SAVE_EVERY_REQUEST:
             expires += self.ahead(data)
-        return Draft(data, version, expires, most=most, mark=mark)
+        return Draft(data, version, expires, most=most, mark=mark, entry=self.entry)
 
     def ahead(self, data: Data) -> float:
         """Return by how many seconds a session is kept longer whose end moves with its requests."""
@@ -389,6 +428,8 @@ class StoredSession(HardenedSession):
             self._session_cache = data
         else:
             if self.stored.name == name:
+                if SESSION_KEY in data and not self.storage.lists:
+                    self.asked(lambda: listed.move(stored.name, name))
                 if self.session_key != key:  # else a parallel request's
                     events.emit("rotated", self.store, name, kind=kind)
                 self._session_key = key
@@ -435,6 +476,24 @@ class StoredSession(HardenedSession):
             names = tuple(stored.pointer.target for stored in held if stored.pointer)
             if not names:
                 return
+
+    @property
+    def listed_as(self) -> str:
+        """Return the name that the list of signed-in sessions has this one under."""
+        return listed.unopening(self.stored.name) if self.stored else ""
+
+    def outlast_end(self) -> tuple[str, int]:
+        """Have this session outlast an end of its user's; return the user and from which epoch."""
+        data = self._session
+        user = str(data[SESSION_KEY])
+        epoch = self.asked(lambda: users.next_epoch(user))
+        self.asked(lambda: self.sign_in(data, epoch))
+        self.save()
+        return user, epoch
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these sessions, by their stored names, are there."""
+        return self.asked(lambda: self.storage.held(names))
 
     def flush(self) -> None:
         """End the session and forget its data and key."""

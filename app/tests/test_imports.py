@@ -12,7 +12,7 @@ LAYER = APP / "hardened_sessions"
 
 # From the top down; a module imports from its own line and from those below, never from above.
 WINGS = (
-    ("apps", "checks", "management", "orm", "outages"),
+    ("apps", "admin", "checks", "inventory", "management", "orm", "outages"),
     ("middleware", "cookie_names", "foreign"),
     ("backends",),
     ("session", "stored_session", "merge"),

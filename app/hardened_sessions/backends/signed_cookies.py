@@ -8,6 +8,7 @@ ended meanwhile.
 
 import math
 import secrets
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -26,10 +27,12 @@ from hardened_sessions.format.codec import largest, serializer_of
 from hardened_sessions.format.cookie import Cookie
 from hardened_sessions.format.readable import or_no_session
 from hardened_sessions.format.record import who
-from hardened_sessions.merge import same
+from hardened_sessions.merge import identity, same
 from hardened_sessions.revocation import cookies as revocations
+from hardened_sessions.revocation import users
 from hardened_sessions.revocation.cookies import Verdict
 from hardened_sessions.session import Data, HardenedSession
+from hardened_sessions.storage import listed
 
 
 class SessionStore(HardenedSession):
@@ -56,7 +59,7 @@ class SessionStore(HardenedSession):
         self.created = False
         self.seen = False  # a browser came with the id that took the place of another
         self.by_fallback = False
-        self.loaded_who = who({})
+        self.loaded_who, self.loaded_identity = who({}), identity({})
         self.loaded_expiry: object = None
 
     # --- Loading ----------------------------------------------------------------------------------
@@ -69,7 +72,7 @@ class SessionStore(HardenedSession):
             self.sent, self.created = value, True
             self.sid, self.epoch, self.expires = kept.sid, kept.epoch, kept.expires
             self.by_fallback, self.former = kept.by_fallback, kept.former
-            self.loaded_who = who(kept.data)
+            self.loaded_who, self.loaded_identity = who(kept.data), identity(kept.data)
             self.loaded_expiry = kept.data.get("_session_expiry")
             return kept.data
         self._session_key = None
@@ -128,9 +131,9 @@ class SessionStore(HardenedSession):
             self.seen, self.former = False, ""
         if self.sent is not None and not self.asked(lambda: self.stands(data)):
             return
-        if who(data) != self.loaded_who and SESSION_KEY in data:
-            self.epoch = self.asked(lambda: revocations.epoch(data[SESSION_KEY]))
-            self.loaded_who = who(data)
+        if SESSION_KEY in data and identity(data) != self.loaded_identity:
+            self.epoch = self.asked(lambda: self.sign_in(data))
+            self.loaded_who, self.loaded_identity = who(data), identity(data)
         self.expires = math.ceil(self.expires_at(data))
         self.loaded_expiry = data.get("_session_expiry")
         value = self.cookie_value(data)
@@ -148,6 +151,10 @@ class SessionStore(HardenedSession):
             revocations.remember(self.sid, data.get(SESSION_KEY), self.epoch)
         self._session_key = value
         self.modified = True
+
+    def sign_in(self, data: Data) -> int:
+        """List the cookie before the browser has it; return the user's epoch."""
+        return listed.add(self.sid, self.entry_for(data))
 
     def stands(self, data: Data) -> bool:
         """Return whether to answer with a cookie of the id that the browser sent, or a new one.
@@ -219,6 +226,8 @@ class SessionStore(HardenedSession):
         copied = kind == "identity" and self.loaded_who == who({})
         done = self.sent is None or revocations.replace(former, "" if copied else sid)
         if self.sent is not None and done:
+            if SESSION_KEY in self._session:
+                listed.move(former, sid)
             events.emit("rotated", self.store, sid, kind=kind)
         self.sid, self.sent = sid, None
         return done
@@ -235,6 +244,8 @@ class SessionStore(HardenedSession):
             events.emit("rotated", self.store, self.sid, kind="key")
         elif revocations.row_verdict(former) != "moved":
             raise UpdateError
+        if SESSION_KEY in self._session:
+            listed.move(former, self.sid)
         self.former = former
 
     def delete(self, session_key: str | None = None) -> None:
@@ -267,6 +278,32 @@ class SessionStore(HardenedSession):
             sid = successor
         if self.former:
             revocations.revoke(self.former)
+
+    def end(self, names: tuple[str, ...]) -> None:
+        """End cookies by their ids, for whoever has no cookie: an admin, a script."""
+        for self.sid in names:
+            self.asked(self.revoke)
+
+    @property
+    def listed_as(self) -> str:
+        """Return the name that the list of signed-in sessions has this one under."""
+        return self.sid
+
+    def outlast_end(self) -> tuple[str, int]:
+        """Have this session outlast an end of its user's; return the user and from which epoch.
+
+        The browser has to get the cookie that this request is answered with.
+        """
+        user = str(self._session[SESSION_KEY])
+        self.epoch = self.asked(lambda: users.next_epoch(user))
+        entry = self.entry_for(self._session, self.epoch)
+        self.asked(lambda: listed.add(self.sid, entry))
+        self.modified = True
+        return user, self.epoch
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these ids have not been ended; which expired nobody knows."""
+        return self.asked(lambda: revocations.not_ended(names))
 
     def flush(self) -> None:
         """End the session and forget its data and id."""

@@ -10,6 +10,7 @@ from django.db import DatabaseError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from hardened_sessions import bounds
+from hardened_sessions.clearing.ended import remove_ended
 from hardened_sessions.clearing.steps import Progress
 from hardened_sessions.clients.database import database
 from hardened_sessions.conf import options
@@ -143,6 +144,7 @@ class ExpiredRows:
             "AND at < now() - %s * interval '1 second'",
             [bounds.REVOKED],
         )
+        remove_ended()
 
     def pages(self, table: str) -> int:
         """Return how many pages the table has."""

@@ -38,6 +38,17 @@ class Pointer:
         return self.kind == "key" and stored.mark == "unseen" and self.who == who(stored.data)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the list of signed-in sessions says of one that is being signed in."""
+
+    user: str
+    client: str
+    address: str
+    backend: str
+    epoch: int = 0  # as of `revocation.users`
+
+
 @dataclass(slots=True)
 class Draft:
     """What is about to be written."""
@@ -48,6 +59,7 @@ class Draft:
     pointer: Pointer | None = None
     most: float = math.inf  # bytes that it may take
     mark: Mark = ""
+    entry: Entry | None = None  # where somebody signs in
 
     @property
     def expires_ceil(self) -> int:
@@ -77,6 +89,11 @@ class Stored:
     def live(self) -> bool:
         """Return whether it has not expired."""
         return self.expires > time.time()
+
+
+def live(stored: Stored | None) -> bool:
+    """Return whether that is a session which has not expired, and nothing that it left behind."""
+    return stored is not None and stored.live and not stored.pointer and stored.mark != "copy"
 
 
 def who(data: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Signed cookies that no longer count: by their id, or by their user's epoch.
+"""Signed cookies that no longer count: by their id, or by their user.
 
 Each is a row. A process reads it by primary key once in `bounds.CACHE` for each cookie; in between
 the change feed tells. Row and feed are written by one statement on PostgreSQL.
@@ -8,6 +8,7 @@ the clock said when the cookie was made.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from hardened_sessions import bounds
@@ -16,7 +17,8 @@ from hardened_sessions.conf import options
 from hardened_sessions.format import cookie
 from hardened_sessions.format.record import epoch as seconds_of
 from hardened_sessions.format.record import moment
-from hardened_sessions.models import RevokedCookie, SignOutEpoch
+from hardened_sessions.models import RevokedCookie
+from hardened_sessions.revocation import users
 from hardened_sessions.revocation.feed import feed
 
 # Of one that ended lately: `copy`, an anonymous visitor signed in; `moved`, nobody did, and the
@@ -73,11 +75,6 @@ def source() -> Database:
 def table(model: Any) -> str:
     """Return the model's quoted table."""
     return source().connection.ops.quote_name(model._meta.db_table)
-
-
-def user_name(user_id: Any) -> str:
-    """Return the name under which the feed speaks of a user."""
-    return f"user:{user_id}"
 
 
 def announcing(statement: str, name: str, version: str) -> tuple[str, list[Any]]:
@@ -142,14 +139,13 @@ def verdict(sid: str, user_id: Any, user_epoch: int, *, fresh: bool = False) -> 
         fresh: ask the row in any case.
     """
     key, at = (sid, str(user_id), user_epoch), clocks()
-    if not fresh and known.lately(key) and feed().current() and counts(sid, user_id, user_epoch):
-        return "good"
-    said = row_verdict(sid)
-    if said == "good" and user_id is not None and epoch(user_id) > user_epoch:
-        said = "ended"
-    if said == "good":
+    # A cookie carries no cursor: after a flood, whose names nobody kept, its row has to be read.
+    if fresh or not known.lately(key) or not feed().current() or not feed().counts(sid, 0, 0):
+        said = row_verdict(sid)
+        if said != "good":
+            return said
         known.put(key, at)
-    return said
+    return "good" if user_id is None or users.counts(user_id, user_epoch) else "ended"
 
 
 def remember(sid: str, user_id: Any, user_epoch: int) -> None:
@@ -177,42 +173,18 @@ def row_verdict(sid: str) -> Verdict:
     return said if rotated and lately else "ended"
 
 
-def epoch(user_id: Any) -> int:
-    """Return the user's epoch."""
-    found = source().query(
-        f"SELECT epoch FROM {table(SignOutEpoch)} WHERE user_id = %s",
-        [str(user_id)],
-    )
-    return int(found[0][0]) if found else 0
-
-
-def sign_out_everywhere(user_id: Any) -> None:
-    """End every signed cookie of the user; holds in every process within `bounds.TRUST`.
-
-    Sessions that are kept on the server are ended one by one, or by a new password.
-    """
-    statement, told = announcing(
-        f"INSERT INTO {table(SignOutEpoch)} (user_id, epoch) VALUES (%s, 1) "
-        f"ON CONFLICT (user_id) DO UPDATE SET epoch = {table(SignOutEpoch)}.epoch + 1 "
-        "RETURNING epoch",
-        user_name(user_id),
-        "epoch",
-    )
-    ((current,),) = source().query(statement, [str(user_id), *told])
-    feed().hear(user_name(user_id), current)
-
-
-def counts(sid: str, user_id: Any, user_epoch: int) -> bool:
-    """Return whether the feed, read recently enough, speaks against neither cookie nor user."""
-    # A cookie carries no cursor: after a flood, whose names nobody kept, its row has to be read.
-    if not feed().counts(sid, 0, 0):
-        return False
-    return user_id is None or feed().counts(user_name(user_id), user_epoch, 0)
-
-
 def stamp(seconds: float) -> Any:
     """Return a parameter for a DateTimeField."""
     return source().connection.ops.adapt_datetimefield_value(moment(seconds))
+
+
+def not_ended(sids: Sequence[str]) -> set[str]:
+    """Return which of these cookies have not been ended."""
+    places = ", ".join(["%s"] * len(sids))
+    found = source().query(
+        f"SELECT sid FROM {table(RevokedCookie)} WHERE sid IN ({places})", list(sids)
+    )
+    return set(sids) - {sid for (sid,) in found}
 
 
 def lifetime() -> list[Any]:

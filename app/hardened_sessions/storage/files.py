@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import codec, keys
 from hardened_sessions.format.codec import Serializer
 from hardened_sessions.format.readable import or_no_session
-from hardened_sessions.format.record import Draft, Stored, epoch
+from hardened_sessions.format.record import Draft, Stored, epoch, live
 from hardened_sessions.format.seal import seal, unseal
 
 STORE = "folder"
@@ -108,7 +108,7 @@ class FileStorage:
     def replace(self, stored: Stored, name: str, draft: Draft) -> Stored | None:
         """Compare and rename over, under the lock."""
         with failing_as_unavailable(), locked(stored.name, name):
-            if self.held(stored.name) != stored.payload:
+            if self.content(stored.name) != stored.payload:
                 return None
             written = self.write(name, draft)
             if name != stored.name:
@@ -119,7 +119,7 @@ class FileStorage:
         """Compare, write the new file and leave something in the former one, under the lock."""
         former = keys.hashed(stored.name) if keys.is_key(stored.name) else stored.name
         with failing_as_unavailable(), locked(stored.name, former, name):
-            if self.held(stored.name) != stored.payload:
+            if self.content(stored.name) != stored.payload:
                 return None
             written = self.write(name, draft)
             try:
@@ -136,7 +136,7 @@ class FileStorage:
         held = []
         with failing_as_unavailable(), locked(*names):
             for name in names:
-                value = self.held(name)
+                value = self.content(name)
                 if value is None:
                     continue
                 self.path(name).unlink(missing_ok=True)
@@ -171,7 +171,13 @@ class FileStorage:
         os.unlink(file, dir_fd=directory)
         return True
 
-    def held(self, name: str) -> bytes | None:
+    lists = False  # sessions, where it writes them
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these sessions are there."""
+        return {name for name in names if live(self.fetch((name,)))}
+
+    def content(self, name: str) -> bytes | None:
         """Return the file's content, or None where there is none."""
         try:
             return self.path(name).read_bytes()

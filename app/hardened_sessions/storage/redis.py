@@ -1,5 +1,6 @@
 """Sessions in Redis alone: a load is one round trip, and so is a save."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hardened_sessions.clients.redis import STORE, RedisFullError, Script, redis_client
@@ -8,7 +9,7 @@ from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.format import codec, django_cache, keys
 from hardened_sessions.format.codec import Serializer
 from hardened_sessions.format.readable import or_no_session
-from hardened_sessions.format.record import Draft, Stored
+from hardened_sessions.format.record import Draft, Stored, live
 from hardened_sessions.format.redis_names import redis_name
 from hardened_sessions.format.seal import etag, seal, unseal
 
@@ -120,6 +121,14 @@ class RedisStorage:
             if value is not None
         )
         return [stored for stored in held if stored is not None]
+
+    lists = False  # sessions, where it writes them
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these sessions are there."""
+        values = redis_client().call("MGET", *map(self.redis_key, names))
+        found = zip(names, values, strict=True)
+        return {name for name, value in found if value and live(self.decoded(name, value))}
 
     # --- Values -----------------------------------------------------------------------------------
 

@@ -5,10 +5,11 @@ neither overwrite what it has not seen nor bring back what was deleted.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
@@ -17,7 +18,7 @@ from hardened_sessions.conf import options
 from hardened_sessions.format import keys
 from hardened_sessions.format.codec import Serializer, decode_row, encode_row
 from hardened_sessions.format.record import Draft, Stored, epoch, moment
-from hardened_sessions.storage import related
+from hardened_sessions.storage import listed, related
 
 # How far beyond the true expiry the column is set, as a share of the time left: as long as it
 # stays ahead, saves leave the indexed column alone, so PostgreSQL updates the row in place (HOT).
@@ -93,10 +94,12 @@ class Rows:
     def insert(self, name: str, draft: Draft) -> Stored | None:
         """Insert a row; return None where the name is taken."""
         text, horizon = self.encoded(name, draft), horizon_of(draft)
-        inserted = self.database.change(
+        inserted = self.change_listed(
             f"INSERT INTO {self.table} (session_key, session_data, expire_date) "
             "VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            (name, text, self.stamp(horizon)),
+            [name, text, self.stamp(horizon)],
+            name,
+            draft,
         )
         return self.written(name, text, draft, horizon) if inserted else None
 
@@ -125,14 +128,9 @@ class Rows:
             "WHERE session_key = %s AND session_data = %s"
         )
         values = [*values, stored.name, stored.payload]
-        if announce:
-            update = (
-                f"WITH updated AS ({update} RETURNING 1) "
-                "INSERT INTO hardened_sessions_change (name, version) SELECT %s, %s FROM updated"
-            )
-            values = [*values, name, draft.version]
+        told: list[Any] = [name, draft.version] if announce else []
         with self.renaming(stored.name, name):
-            done = self.database.change(update, values)
+            done = self.change_listed(update, values, name, draft, told)
         return self.written(name, text, draft, horizon) if done else None
 
     def rotate(self, stored: Stored, left: Draft, name: str, draft: Draft) -> Stored | None:
@@ -157,11 +155,17 @@ class Rows:
         inserted = [name, text, self.stamp(horizon)]
         with self.renaming(stored.name, former):
             if self.database.is_postgres:
+                listing, of_list = "", list[Any]()
+                if draft.entry:
+                    listing, of_list = listed.inserting(name, draft.entry, "updated")
+                elif SESSION_KEY in draft.data:
+                    listing, of_list = listed.moving(stored.name, name, "updated")
                 done = self.database.change(
                     f"WITH updated AS ({update} RETURNING 1), announced AS ("
                     "INSERT INTO hardened_sessions_change (name, version) "
-                    f"SELECT %s, %s FROM updated) {insert} SELECT %s, %s, %s FROM updated",
-                    [*updated, former, left.version, *inserted],
+                    f"SELECT %s, %s FROM updated){listing and f', listed AS ({listing})'} "
+                    f"{insert} SELECT %s, %s, %s FROM updated",
+                    [*updated, former, left.version, *of_list, *inserted],
                 )
             else:
                 with transaction.atomic(using=self.database.alias):
@@ -169,6 +173,50 @@ class Rows:
                     if done:
                         self.database.change(f"{insert} VALUES (%s, %s, %s)", inserted)
         return self.written(name, text, draft, horizon) if done else None
+
+    def change_listed(
+        self, statement: str, values: list[Any], name: str, draft: Draft, told: Sequence[Any] = ()
+    ) -> int:
+        """Write a row, and list it in the same statement where somebody signs in.
+
+        Args:
+            statement: what writes the row.
+            values: its parameters.
+            name: the row's.
+            draft: what it says.
+            told: name and version to tell the change feed, or nothing.
+
+        Returns:
+            How many rows were written.
+        """
+        if not (told or draft.entry) or not self.database.is_postgres:
+            return self.database.change(statement, values)
+        steps, values = [f"WITH done AS ({statement} RETURNING 1)"], [*values, *told]
+        if told:
+            steps.append(
+                "announced AS (INSERT INTO hardened_sessions_change (name, version) "
+                "SELECT %s, %s FROM done)"
+            )
+        if draft.entry:
+            listing, more = listed.inserting(name, draft.entry, "done")
+            steps.append(f"listed AS ({listing})")
+            values += more
+        return len(self.database.query(f"{', '.join(steps)} SELECT 1 FROM done", values))
+
+    @property
+    def lists(self) -> bool:
+        """Return whether the statements that write sessions list them too."""
+        return self.database.is_postgres
+
+    def held(self, names: Sequence[str]) -> set[str]:
+        """Return which of these sessions are there."""
+        places = ", ".join(["%s"] * len(names))
+        found = self.database.query(
+            f"SELECT session_key FROM {self.table} "
+            f"WHERE session_key IN ({places}) AND expire_date > %s",
+            [*names, self.stamp(time.time())],
+        )
+        return {name for (name,) in found}
 
     @contextmanager
     def renaming(self, former: str, name: str) -> Iterator[None]:

@@ -132,4 +132,5 @@ def hardened(project: Mapping[str, Any], env: Env) -> dict[str, Any]:
         "THREADS": env.app_threads,
         "PREVIOUS_ENGINES": engines(env.session_layer),  # any of them may have run before
         "ENCRYPTION_KEYS": env.session_encryption_keys,
+        "CLIENT_ADDRESS": "HTTP_X_FORWARDED_FOR",  # nginx writes it
     }

@@ -27,6 +27,7 @@ from hardened_sessions.clients.redis import redis_client
 from hardened_sessions.format import codec
 from hardened_sessions.revocation.cookies import known
 from hardened_sessions.revocation.feed import feed
+from hardened_sessions.revocation.users import epochs
 from hardened_sessions.stored_session import StoredSession
 from tests.servers import Postgres, RedisServer
 
@@ -52,6 +53,7 @@ TABLES = (
     "django_session",
     "hardened_sessions_change",
     "hardened_sessions_revokedcookie",
+    "hardened_sessions_signedinsession",
     "hardened_sessions_signoutepoch",
     "hardened_sessions_purgeposition",
     "auth_user",
@@ -115,6 +117,7 @@ def forget() -> None:
     database("default").breaker.opened = None
     feed().forget()
     known.forget()
+    epochs.forget()
     redis_client.cache_clear()
     file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
     if hasattr(file_store, "_storage_path"):

@@ -16,7 +16,7 @@ from django.db import connection
 
 from hardened_sessions import bounds
 from hardened_sessions.format.keys import hashed
-from hardened_sessions.revocation.cookies import sign_out_everywhere
+from hardened_sessions.revocation import users
 from tests.hardened_sessions.conftest import ON_SERVER, PACKAGES
 from tests.hardened_sessions.settings import SECRET_KEY
 from tests.hardened_sessions.workers import Answer, Worker
@@ -272,7 +272,7 @@ def test_signing_out_everywhere_ends_every_cookie_of_that_user_alone(start: Star
     for worker in workers:
         for cookie in cookies:
             assert worker.get("who", cookie).text == "ada"
-    sign_out_everywhere(get_user_model().objects.get(username="ada").pk)
+    users.end(get_user_model().objects.get(username="ada").pk)
     wait_out_the_bound(time.monotonic())
     for worker in workers:
         for cookie in cookies:

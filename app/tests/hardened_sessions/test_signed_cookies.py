@@ -29,7 +29,8 @@ from hardened_sessions.conf import options as layer_options
 from hardened_sessions.format import codec, cookie
 from hardened_sessions.models import RevokedCookie
 from hardened_sessions.revocation import cookies as revocations
-from hardened_sessions.revocation.cookies import known, sign_out_everywhere
+from hardened_sessions.revocation import users
+from hardened_sessions.revocation.cookies import known
 from hardened_sessions.revocation.feed import feed
 from tests.hardened_sessions.conftest import (
     COOKIE,
@@ -425,7 +426,7 @@ def test_signing_out_everywhere_ends_a_cookie_whose_row_was_read_lately(
 ) -> None:
     values = [cookie_of(store, "hardened", **{SESSION_KEY: user}) for user in ("7", "8")]
     assert [counts(store, value) for value in values] == [True, True]
-    sign_out_everywhere("7")
+    users.end("7")
     assert [counts(store, value) for value in values] == [False, True]
 
 

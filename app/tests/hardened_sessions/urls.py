@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, Streami
 from django.template import Context, Template
 from django.urls import path
 
+from hardened_sessions import inventory
+
 GREETING = Template("{% if request.user.is_authenticated %}known{% else %}nobody{% endif %}")
 
 
@@ -86,6 +88,11 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return HttpResponse("out")
 
 
+def end_others(request: HttpRequest) -> HttpResponse:
+    inventory.end_others(request)
+    return HttpResponse("ended")
+
+
 def new_password(request: HttpRequest) -> HttpResponse:
     user = get_user_model().objects.get(username=request.user.get_username())
     user.set_password(request.GET["password"])
@@ -111,6 +118,6 @@ urlpatterns = [
             crash,
             streaming,
         ),
-        *(sign_in, sign_out, new_password, crash, aread),
+        *(sign_in, sign_out, new_password, end_others, crash, aread),
     )
 ]
