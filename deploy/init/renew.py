@@ -1,8 +1,8 @@
 """Keep the certificate good while the stack runs: the service `certificates`.
 
-It looks once an hour: it renews this stack's own leaf, and installs what is new in deploy/certs if
-that can be used; nginx serves either within seconds. `python /init/renew.py health` fails where
-less than a sixth of the certificate's life is left.
+It looks once an hour: it renews this stack's own leaf in time (`certificates.RENEW_SECONDS`), and
+installs what is new in deploy/certs if that can be used; nginx serves either within seconds.
+`python /init/renew.py health` fails where less than a sixth of the certificate's life is left.
 """
 
 import sys
