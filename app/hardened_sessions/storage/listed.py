@@ -69,16 +69,31 @@ def add(name: str, entry: Entry) -> int:
 
 
 def moving(former: str, name: str, source: str = "") -> tuple[str, list[Any]]:
-    """Return the statement that lists a session under its new name; see `inserting`."""
+    """Return the statement that lists a session under its new name; see `inserting`.
+
+    Where another request has listed it there, nothing is left to do.
+    """
     where = f" AND EXISTS (SELECT 1 FROM {source})" if source else ""
-    names = [unopening(name), unopening(former)]
-    return f"UPDATE {table()} SET name = %s WHERE name = %s{where}", names
+    return (
+        f"UPDATE {table()} SET name = %s WHERE name = %s "
+        f"AND NOT EXISTS (SELECT 1 FROM {table()} WHERE name = %s){where}",
+        [unopening(name), unopening(former), unopening(name)],
+    )
 
 
 def move(former: str, name: str) -> None:
-    """List a session under its new name. Raises as `Database.query`."""
-    statement, values = moving(former, name)
-    users.query(f"{statement} RETURNING 1", values)
+    """List a session under its new name, where no other request has. Raises as `Database.query`."""
+    if not users.source().is_postgres:
+        statement, values = moving(former, name)
+        users.query(f"{statement} RETURNING 1", values)
+        return
+    others = ", ".join(COLUMNS[1:])
+    users.query(
+        f"WITH gone AS (DELETE FROM {table()} WHERE name = %s RETURNING *) "
+        f"INSERT INTO {table()} ({', '.join(COLUMNS)}) SELECT %s, {others} FROM gone "
+        "ON CONFLICT (name) DO NOTHING RETURNING 1",
+        [unopening(former), unopening(name)],
+    )
 
 
 def remove(names: Iterable[str]) -> None:
