@@ -62,6 +62,9 @@ class Options:
     # Where `request.META` has the client's address, of which the list of signed-in sessions keeps
     # the network; of several the last counts, which the nearest proxy added.
     client_address: str = "REMOTE_ADDR"
+    # How long a statement of a view may take, in seconds, where DATABASES has this layer's backend:
+    # then its connection is closed. The session's own have a shorter bound.
+    statement_seconds: float = 2.0
     # AES-256 keys as 64 hexadecimal digits: the first encrypts, all decrypt. Empty: no encryption.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
 

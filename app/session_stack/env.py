@@ -5,6 +5,7 @@ missing secret or an impossible pair ends the process with one line for each pro
 what it may be, and never a secret's value.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -24,8 +25,10 @@ from session_stack.store_urls import Server
 SessionKeys = Literal["hash", "read"]
 SessionGrace = Literal["auto", "true", "false"]
 SessionConflicts = Literal["merge", "strict"]
+SameSite = Literal["Lax", "Strict"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
+PROJECT: Final = Path("/run/secrets/project.json")  # deploy/init/own_variables.py writes it
 SECRET_KEY_MIN_LENGTH: Final = 50  # characters; Django's security.W009 asks for as many
 PASSWORD_MIN_LENGTH: Final = 16  # characters
 ENCRYPTION_KEY = re.compile(r"[0-9a-fA-F]{64}")  # 256 bits
@@ -33,8 +36,9 @@ PUBLIC_AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")  # Debian
 COOKIE_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 # What other cookies of the site are called, in lower case: one of that name would be two in one.
 TAKEN_NAMES = {"__host-csrftoken", "__host-http-csrftoken", "__host-device", "__host-witness"}
-SIGN_IN_PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,199}")
+URL_PATH: Final = re.compile(r"/[A-Za-z0-9/._~-]{1,199}")
 SIGN_IN_PATHS: Final = "/accounts/login/ /accounts/password/ /admin/login/ /admin/password_change/"
+BODY_MAX_KB_MOST: Final = 13 * 1024  # four fit nginx's tmpfs, and one the app's
 MAX_BYTES_MOST: Final = 2**20  # a session is read and written whole, on many requests
 TWO_WEEKS_SECONDS: Final = 14 * 24 * 3600  # Django's own default SESSION_COOKIE_AGE
 COOKIE_AGE_MAX_SECONDS: Final = 400 * 24 * 3600  # browsers cap at 400 days (RFC 6265bis, 5.5)
@@ -57,19 +61,24 @@ class Env:
 
     # Where the site is
     domain: str
+    domain_aliases: tuple[str, ...]  # nginx's and the certificate's
     http_port: int
     https_port: int
     hsts_seconds: int
     hsts_include_subdomains: bool
     hsts_preload: bool
-    # Limits: nginx's, but the last two; read here so that a bad value stops the start
+    health_path: str  # nginx's
+    # Limits: nginx's, but the last three; read here so that a bad value stops the start
     trusted_proxies: tuple[str, ...]
+    body_max_kb: int
+    request_seconds: int
     connections_per_address: int
     sign_in_paths: tuple[str, ...]
     sign_ins_per_minute: int
     passwords_per_minute: int
     sign_in_delays: bool
     new_sessions_per_hour: int
+    statement_seconds: int
     # Sessions
     session_layer: str
     session_backend: str
@@ -79,6 +88,7 @@ class Env:
     session_conflicts: SessionConflicts
     session_max_bytes: int
     session_cookie_name: str
+    session_cookie_samesite: SameSite
     session_old_cookie_name: str | None
     session_old_cookie_domain: str | None
     session_cookie_age_seconds: int
@@ -297,9 +307,9 @@ def network(text: str) -> str:
     )
 
 
-def sign_in_path(text: str) -> str:
-    """Parse the path of a page that takes a password."""
-    if not SIGN_IN_PATH.fullmatch(text):
+def url_path(text: str) -> str:
+    """Parse the path of a page."""
+    if not URL_PATH.fullmatch(text):
         raise VariableError(
             f"holds {text!r}; it may hold paths of at most 200 letters, digits and /-._~, "
             "such as /accounts/login/"
@@ -443,18 +453,23 @@ def read(environ: Mapping[str, str]) -> Env:
         redis = reader.own("REDIS", "redis", "6379", "0")
     env = Env(
         domain=reader.value("DOMAIN", domain),
+        domain_aliases=reader.value("DOMAIN_ALIASES", each(domain), ""),
         http_port=reader.value("HTTP_PORT", integer(1, 65535), "80"),
         https_port=reader.value("HTTPS_PORT", integer(1, 65535), "443"),
         hsts_seconds=reader.value("HSTS_SECONDS", integer(0, 2**31 - 1), "0"),
         hsts_include_subdomains=reader.value("HSTS_INCLUDE_SUBDOMAINS", boolean, "false"),
         hsts_preload=reader.value("HSTS_PRELOAD", boolean, "false"),
+        health_path=reader.value("HEALTH_PATH", url_path, "/health/live"),
         trusted_proxies=reader.value("TRUSTED_PROXIES", each(network), ""),
+        body_max_kb=reader.value("BODY_MAX_KB", integer(16, BODY_MAX_KB_MOST), "64"),
+        request_seconds=reader.value("REQUEST_SECONDS", integer(5, 3600), "30"),
         connections_per_address=reader.value("CONNECTIONS_PER_ADDRESS", integer(10, 1000), "100"),
-        sign_in_paths=reader.value("SIGN_IN_PATHS", each(sign_in_path), SIGN_IN_PATHS),
+        sign_in_paths=reader.value("SIGN_IN_PATHS", each(url_path), SIGN_IN_PATHS),
         sign_ins_per_minute=reader.value("SIGN_INS_PER_MINUTE", integer(1, 6000), "10"),
         passwords_per_minute=reader.value("PASSWORDS_PER_MINUTE", integer(30, 6000), "60"),
         new_sessions_per_hour=reader.value("NEW_SESSIONS_PER_HOUR", integer(0, 100_000), "120"),
         sign_in_delays=reader.value("SIGN_IN_DELAYS", boolean, "true"),
+        statement_seconds=reader.value("STATEMENT_SECONDS", integer(1, 3600), "2"),
         session_layer=session_layer,
         session_backend=reader.value("SESSION_BACKEND", engine_of(session_layer)),
         session_keys=reader.value("SESSION_KEYS", one_of(get_args(SessionKeys)), "hash"),
@@ -470,6 +485,9 @@ def read(environ: Mapping[str, str]) -> Env:
         session_max_bytes=reader.value("SESSION_MAX_BYTES", integer(4096, MAX_BYTES_MOST), "65536"),
         session_cookie_name=reader.value(
             "SESSION_COOKIE_NAME", host_cookie_name, "__Host-sessionid"
+        ),
+        session_cookie_samesite=reader.value(
+            "SESSION_COOKIE_SAMESITE", one_of(get_args(SameSite)), "Lax"
         ),
         session_old_cookie_name=(
             reader.value("SESSION_OLD_COOKIE_NAME", cookie_name)
@@ -527,5 +545,7 @@ def read(environ: Mapping[str, str]) -> Env:
 
 
 def load() -> Env:
-    """Return the environment of this process; see `read`."""
+    """Return this process's environment, to which the project's own variables come; see `read`."""
+    if PROJECT.exists():
+        os.environ.update(json.loads(PROJECT.read_text()))
     return read(os.environ)

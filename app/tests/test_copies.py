@@ -5,8 +5,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
-from session_stack.env import Env, read
+from session_stack.env import BODY_MAX_KB_MOST, Env, read
 from session_stack.layers import engines
 from session_stack.sign_in import counters, device, limits
 from session_stack.sign_in.visit import PREFIXES
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text()
 DEFAULTS = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-IN_COMPOSE = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
+IN_COMPOSE = dict(re.findall(r"\$\{([A-Z_]+):-([^${}]*)\}", COMPOSE))
 
 REQUIRED = {
     "DOMAIN": "localhost",
@@ -38,8 +39,19 @@ def test_the_manual_states_the_default_that_compose_has(name: str) -> None:
 
 
 def test_the_manual_names_every_setting_that_reaches_a_container() -> None:
-    passed = set(re.findall(r"^  ([A-Z_]+):$", COMPOSE, re.MULTILINE)) | set(IN_COMPOSE)
-    assert passed | {"COMPOSE_PROFILES"} == set(DEFAULTS)
+    passed = set(re.findall(r"^  ([A-Z_]+):$", COMPOSE, re.MULTILINE))
+    asked = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
+    assert passed | asked | {"COMPOSE_PROFILES"} == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("kept", ENGINES)
+def test_an_adopter_may_drop_the_other_engines(kept: str) -> None:
+    """No shared part stands in a service that may go."""
+    text = COMPOSE
+    for engine in set(ENGINES) - {kept}:
+        text = re.sub(rf"^  app-{engine}:\n(?:(?:    .*)?\n)+", "", text, flags=re.MULTILINE)
+    services = yaml.safe_load(text)["services"]
+    assert [name for name in services if name.startswith("app-")] == [f"app-{kept}"]
 
 
 def test_layer_and_stack_compare_cookies_names_alike() -> None:
@@ -123,7 +135,9 @@ def test_what_visitors_may_take_of_nginx_fits_its_memory() -> None:
     # Measured: an idle connection with TLS holds 25 KiB, a refused stream that nobody reads 10.
     held = workers * connections * (25 + 10 * streams) + requests * (buffers + body)
     assert held + sum(files) <= 0.85 * limit
-    assert number(r"^client_max_body_size (\d+)k;") < body
+    assert int(IN_COMPOSE["BODY_MAX_KB"]) < body
+    assert max(files) >= 4 * BODY_MAX_KB_MOST
+    assert f"16 to {BODY_MAX_KB_MOST};" in EXAMPLE
     assert of_address * spill <= max(files)
     assert 2 * requests <= connections  # of a client, and to the app
     assert of_address <= requests / 3

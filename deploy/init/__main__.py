@@ -10,6 +10,7 @@ from itertools import chain
 
 import capacity_files
 import certificates
+import own_variables
 import readable
 import redis_users
 import secret_files
@@ -18,7 +19,7 @@ from refusal import RefusedError
 
 def refusals() -> Iterator[str]:
     """Yield one line for each thing that can't be used."""
-    parts = (readable, secret_files, capacity_files, certificates)
+    parts = (readable, secret_files, own_variables, capacity_files, certificates)
     for check in chain.from_iterable(part.checks() for part in parts):
         try:
             check()
@@ -31,7 +32,7 @@ def main() -> int:
     if problems := [*refusals()]:
         sys.stderr.writelines(f"init: {problem}\n" for problem in problems)
         return 1
-    parts = (secret_files, redis_users, capacity_files, certificates)
+    parts = (secret_files, own_variables, redis_users, capacity_files, certificates)
     made = [*chain.from_iterable(part.place() for part in parts)]
     sys.stderr.writelines(f"init: {line}\n" for line in made or ["nothing to do"])
     return 0

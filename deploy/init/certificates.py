@@ -9,7 +9,7 @@ from pathlib import Path
 
 import volumes
 from refusal import RefusedError
-from session_stack.env import VariableError, domain
+from session_stack.env import VariableError, domain, each
 
 GIVEN = Path("/given/certs")
 CHAIN, KEY, AUTHORITY = "fullchain.pem", "privkey.pem", "ca.pem"
@@ -32,8 +32,8 @@ subjectKeyIdentifier = hash
 
 
 def checks() -> Iterator[Callable[[], object]]:
-    """Yield what raises RefusedError where the site's name or a given certificate can't be used."""
-    yield site
+    """Yield what raises RefusedError where a name or a given certificate can't be used."""
+    yield names
     yield check_given
     yield check_hsts
 
@@ -57,18 +57,22 @@ def placed() -> Iterator[str]:
     yield from make_authority()
     if not leaf_is_good():
         make_leaf()
-        yield f"made a certificate for {site()}, valid for {LEAF_DAYS} days"
+        yield f"made a certificate for {' '.join(names())}, valid for {LEAF_DAYS} days"
 
 
 # --- What the operator gave -----------------------------------------------------------------------
 
 
-def site() -> str:
-    """Return the site's one name."""
+def names() -> tuple[str, ...]:
+    """Return the site's name, and then those that redirect to it."""
+    variable = "DOMAIN"
     try:
-        return domain(os.environ["DOMAIN"])
+        found = [domain(os.environ[variable])]
+        variable = "DOMAIN_ALIASES"
+        found += each(domain)(os.environ[variable])
     except VariableError as problem:
-        raise RefusedError(f"DOMAIN {problem}") from problem
+        raise RefusedError(f"{variable} {problem}") from problem
+    return tuple(dict.fromkeys(found))
 
 
 def given() -> bool:
@@ -102,11 +106,12 @@ def check_given() -> None:
         raise RefusedError(
             f"deploy/certs/{CHAIN} expired on {ended.strip().removeprefix('notAfter=')}; renew it"
         )
-    if not covers(chain, site()):
-        raise RefusedError(
-            f"deploy/certs/{CHAIN} does not cover {site()}; "
-            "put a certificate for that name there, or set DOMAIN to a name that it covers"
-        )
+    for name in names():
+        if not covers(chain, name):
+            raise RefusedError(
+                f"deploy/certs/{CHAIN} does not cover {name}; put a certificate for that name "
+                "there, or set DOMAIN and DOMAIN_ALIASES to names that it covers"
+            )
 
 
 def check_hsts() -> None:
@@ -148,7 +153,7 @@ def leaf_is_good() -> bool:
         and openssl("verify", "-CAfile", str(authority), str(chain)) is not None
         and openssl("x509", "-in", str(chain), "-noout", "-checkend", str(RENEW_SECONDS))
         is not None
-        and covers(chain, site())
+        and all(covers(chain, name) for name in names())
     )
 
 
@@ -159,9 +164,9 @@ def make_leaf() -> None:
     extensions = (
         "basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\n"
         "extendedKeyUsage = serverAuth\nauthorityKeyIdentifier = keyid\n"
-        f"subjectAltName = DNS:{site()}"
+        f"subjectAltName = {','.join(f'DNS:{name}' for name in names())}"
     )
-    key, certificate = issue(site()[:64], LEAF_DAYS, extensions, *signer)
+    key, certificate = issue(names()[0][:64], LEAF_DAYS, extensions, *signer)
     volumes.write("certificates", CHAIN, certificate, 0o444)
     volumes.write("certificates", KEY, key)
 

@@ -104,7 +104,7 @@ def check_names() -> None:
     """Refuse a file that no service would read: most likely a misspelt name."""
     known = [*(secret.name for secret in SECRETS), *OPTIONAL]
     for path in sorted(GIVEN.iterdir()):
-        if path.name not in (*known, "README.md") and not path.name.startswith("."):
+        if path.name not in (*known, "README.md", "app") and not path.name.startswith("."):
             raise RefusedError(
                 f"deploy/secrets/{path.name} is no secret of this stack; "
                 f"its name may be {', '.join(known)}"

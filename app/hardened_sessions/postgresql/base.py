@@ -15,11 +15,10 @@ from django.db.backends.utils import CursorDebugWrapper, CursorWrapper
 
 from hardened_sessions.clients.database import FULL, database, descriptor
 from hardened_sessions.clients.watchdog import Overrun
+from hardened_sessions.conf import options
 
 # Set for as long as a request is served.
 serving: ContextVar[bool] = ContextVar("serving", default=False)
-
-STATEMENT_SECONDS = 2.0  # of a view; the session's own have a shorter bound
 
 
 class Bounded:
@@ -35,7 +34,7 @@ class Bounded:
         """Run a statement, with a bound while a request is served."""
         if not serving.get():
             return run(*arguments)
-        with Overrun(descriptor(self.db), STATEMENT_SECONDS):  # type: ignore[attr-defined]
+        with Overrun(descriptor(self.db), options().statement_seconds):  # type: ignore[attr-defined]
             return run(*arguments)
 
 

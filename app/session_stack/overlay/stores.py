@@ -37,7 +37,9 @@ def databases(project: Mapping[str, Any], engine: str, env: Env) -> dict[str, An
                 # The layer's own statements are prepared at once: a save costs Postgres less.
                 "prepare_threshold": 0,
                 "application_name": env.session_backend,
-                "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=30s",
+                # For a process that no longer waits; `prepare_database` has bounds of its own.
+                "options": f"-c statement_timeout={env.statement_seconds + 8}s "
+                "-c idle_in_transaction_session_timeout=30s",
                 **env.database_tls,
             },
         },

@@ -1,13 +1,14 @@
 """The settings that are one value each: what is not open to choice, what is, and the defaults."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from session_stack import grace
-from session_stack.env import Env
+from session_stack.env import Env, SameSite
 from session_stack.layers import engines, named
 from session_stack.logs import logging_config
 
+SAME_SITE = ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE")
 SELF, NONE = "'self'", "'none'"
 STATIC_FILES = "whitenoise.storage.CompressedStaticFilesStorage"
 
@@ -46,22 +47,20 @@ def floor(project: Mapping[str, Any], env: Env) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_PATH": "/",
         "SESSION_COOKIE_DOMAIN": None,
-        "SESSION_COOKIE_SAMESITE": same_site(project, "SESSION"),
         "CSRF_COOKIE_NAME": f"__Host-{prefix}csrftoken",  # of the prefix that the session's has
         "CSRF_COOKIE_SECURE": True,
         "CSRF_COOKIE_HTTPONLY": True,
         "CSRF_COOKIE_PATH": "/",
         "CSRF_COOKIE_DOMAIN": None,
-        "CSRF_COOKIE_SAMESITE": same_site(project, "CSRF"),
         "CSRF_TRUSTED_ORIGINS": [env.origin, *project.get("CSRF_TRUSTED_ORIGINS", ())],
         "SILENCED_SYSTEM_CHECKS": [*project.get("SILENCED_SYSTEM_CHECKS", ()), *silenced],
+        # In place of a project's word that lets other sites send the cookie.
+        **{
+            name: env.session_cookie_samesite
+            for name in SAME_SITE
+            if project.get(name, "Lax") not in get_args(SameSite)
+        },
     }
-
-
-def same_site(project: Mapping[str, Any], cookie: str) -> Any:
-    """Return the project's word where it keeps the cookie to the site."""
-    given = project.get(f"{cookie}_COOKIE_SAMESITE")
-    return given if given in ("Lax", "Strict") else "Lax"
 
 
 def choices(env: Env) -> dict[str, tuple[str, Any]]:
@@ -76,17 +75,19 @@ def choices(env: Env) -> dict[str, tuple[str, Any]]:
             "SESSION_SAVE_EVERY_REQUEST",
             env.session_save_every_request,
         ),
+        **dict.fromkeys(SAME_SITE, ("SESSION_COOKIE_SAMESITE", env.session_cookie_samesite)),
     }
 
 
 def weaker(name: str, value: Any, project: Mapping[str, Any]) -> str:
-    """Return a remark where `.env` keeps a session for longer than the project would."""
+    """Return a remark where `.env` guards a session less than the project would."""
     given = project.get(name)
-    longer = {
+    less = {
         "SESSION_COOKIE_AGE": given is not None and value > given,
         "SESSION_EXPIRE_AT_BROWSER_CLOSE": bool(given) and not value,
+        **dict.fromkeys(SAME_SITE, (given, value) == ("Strict", "Lax")),
     }
-    return f", weaker than the project's {given}" if longer.get(name) else ""
+    return f", weaker than the project's {given}" if less.get(name) else ""
 
 
 def defaults(env: Env) -> dict[str, Any]:
@@ -130,6 +131,7 @@ def hardened(project: Mapping[str, Any], env: Env) -> dict[str, Any]:
         "OLD_COOKIE_NAME": env.session_old_cookie_name,
         "OLD_COOKIE_DOMAIN": env.session_old_cookie_domain,
         "THREADS": env.app_threads,
+        "STATEMENT_SECONDS": env.statement_seconds,
         "PREVIOUS_ENGINES": engines(env.session_layer),  # any of them may have run before
         "ENCRYPTION_KEYS": env.session_encryption_keys,
         "CLIENT_ADDRESS": "HTTP_X_FORWARDED_FOR",  # nginx writes it

@@ -142,6 +142,17 @@ def test_a_database_that_is_gone_is_no_server_error_and_all_is_well_when_it_is_b
     assert serves_again(client)
 
 
+@pytest.mark.parametrize(("seconds", "status"), [(0.2, 503), (5, 200)])
+def test_how_long_a_views_statement_may_take_is_a_setting(
+    client: Client, settings: Settings, seconds: float, status: int
+) -> None:
+    settings.HARDENED_SESSIONS = {**settings.HARDENED_SESSIONS, "STATEMENT_SECONDS": seconds}
+    try:
+        assert client.get("/wrong").status_code == status
+    finally:
+        connection.close()
+
+
 def test_a_statement_that_the_server_cut_off_is_still_the_views_own_fault(client: Client) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '50ms'")

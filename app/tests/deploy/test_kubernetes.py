@@ -24,9 +24,10 @@ ROOT = Path(__file__).resolve().parents[3]
 OVERLAYS = ("elsewhere", "try")
 ENGINES = [engine for engine in engines("hardened") if engine != "file"]
 VERSIONS = ("1.35", "1.36", "1.37")  # those that get patches
-COMPOSE = yaml.safe_load(
-    re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", (ROOT / "docker-compose.yml").read_text())
-)["services"]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+for _ in ("inner", "outer"):
+    TEXT = re.sub(r"\$\{[A-Z_]+:-([^${}]*)\}", r"\1", TEXT)
+COMPOSE = yaml.safe_load(TEXT)["services"]
 SERVICES = ("nginx", "app", "clearsessions", "migrate", "postgres", "redis")
 # What a pod is told otherwise than a container of compose.
 OF_PODS = {"APP_HOST", "APP_CPUS", "APP_WORKERS", "DOMAIN", "NAMESPACE"}

@@ -57,7 +57,11 @@ def persons(project: Project) -> Iterator[str]:
             'write SECURE_CSP = {"default-src": ["\'self\'"], ...} into the settings'
         )
     yield (
-        "uploads, mail, workers, more databases, variables of its own: the file system is "
-        "read-only and the app reaches its own stores alone; add a volume, a network, a service or "
-        "a variable in stack/docker-compose.override.yml, named in COMPOSE_FILE of stack/.env"
+        "variables of its own: a NAME=VALUE a line in stack/app.env, secret ones each in a file of "
+        "its name in stack/deploy/secrets/app"
+    )
+    yield (
+        "uploads, mail, workers, more databases: the file system is "
+        "read-only and the app reaches its own stores alone; add a volume, a network or a service "
+        "in stack/docker-compose.override.yml, named in COMPOSE_FILE of stack/.env"
     )

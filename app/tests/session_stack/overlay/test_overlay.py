@@ -43,6 +43,23 @@ def test_a_project_cant_weaken_what_keeps_visitors_safe() -> None:
 
 
 @pytest.mark.parametrize(
+    ("project", "given", "same_site", "origin"),
+    [
+        ("Strict", (), "Strict", "project"),
+        ("Strict", ("SESSION_COOKIE_SAMESITE",), "Lax", ".env, weaker than the project's Strict"),
+        ("None", (), "Lax", "stack"),
+    ],
+)
+def test_the_projects_cookies_stay_as_strict_unless_the_operator_says_so(
+    project: str, given: tuple[str, ...], same_site: str, origin: str
+) -> None:
+    for name in ("SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE"):
+        made = laid({name: project}, *given, session_cookie_samesite="Lax")
+        assert made[name] == same_site
+        assert made["STACK_ORIGINS"][name] == origin
+
+
+@pytest.mark.parametrize(
     ("project", "given", "age", "origin"),
     [
         ({}, (), 600, "default"),
