@@ -56,7 +56,7 @@ def clearing(rows: int) -> Fault:
 
 
 def clear(scene: Scene) -> None:
-    command = ["run", "--rm", "--no-deps", "--no-TTY", "clearsessions", "once"]
+    command = ["run", "--rm", "--no-deps", "--no-TTY", "clearsessions", "once", "--now"]
     # Django's one statement for all of them may take longer than the stack's statements may.
     scene.stack.compose(*command, check=scene.layer == "hardened")
 
