@@ -10,7 +10,6 @@ from stack import StackError
 CONNECTIONS = 8
 PAUSE_MS = 15
 BEFORE_SECONDS = 10
-WITHIN_SECONDS = 1800  # as the default schedule, hourly, allows: half of the time between two runs
 
 # Half of them expired, and each beside one that is not: the worst case for locality.
 FILL = """
@@ -72,7 +71,7 @@ def clear(site: VariantStack, rows: int) -> Cleared:
     if site.variant.layer == "stock":
         site.manage("shell", "--command", STOCK)
     else:
-        site.manage("clearsessions", "--within", str(WITHIN_SECONDS))
+        site.manage("clearsessions")
     seconds = time.monotonic() - started
     during = end_paced(site, load)
     # Counted as they go: to count them in the table takes longer than to delete them.
