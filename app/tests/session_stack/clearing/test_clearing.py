@@ -77,7 +77,7 @@ def test_expired_sessions_of_every_store_go_and_live_ones_stay(
         at = timezone.now() - FORGOTTEN + timedelta(minutes=number - 2, seconds=30)
         FailedSignIns.objects.create(slot=number, tag=0, failures=9, wait=0, counted_at=at)
     with caplog.at_level(logging.INFO, "clearsessions"):
-        call_command("clear_expired", "once")
+        call_command("clear_expired", "once", "--now")
     assert Session.objects.count() == 2
     assert len([path for path in folder.iterdir() if path.is_file()]) == 4
     cleared = {r.store: r.removed for r in caplog.records if r.message == "cleared"}  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def test_sessions_of_the_hardened_engines_go_alike(
     hardened("db", live=2, expired=3)
     hardened("file", live=4, expired=5)
     with caplog.at_level(logging.INFO, "clearsessions"):
-        call_command("clear_expired", "once")
+        call_command("clear_expired", "once", "--now")
     assert Session.objects.count() == 2
     assert len([path for path in folder.iterdir() if path.is_file()]) == 4
     cleared = {r.store: r.removed for r in caplog.records if r.message == "cleared"}  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
     monkeypatch.setattr(clearing_rows, "PAGES", 1)
     rows(live=0, expired=100)
     with caplog.at_level(logging.INFO, "clearsessions"):
-        call_command("clear_expired", "once", "--max-seconds", "0")
+        call_command("clear_expired", "once", "--now", "--max-seconds", "0")
     (record,) = caplog.records
     assert record.message == "time is over: the next run goes on from here"
     left = Session.objects.count()
@@ -135,7 +135,7 @@ def test_a_run_whose_time_is_over_says_so_and_the_next_one_goes_on(
     assert record.removed == 100 - left  # type: ignore[attr-defined]
     caplog.clear()
     with caplog.at_level(logging.INFO, "clearsessions"):
-        call_command("clear_expired", "once")
+        call_command("clear_expired", "once", "--now")
     assert caplog.records[0].message == "cleared"
     assert caplog.records[0].removed == left  # type: ignore[attr-defined]
     assert not Session.objects.exists()
@@ -164,7 +164,7 @@ def test_the_feed_stays_small_with_either_layer(layer: str) -> None:
             "INSERT INTO hardened_sessions_change (name, at) "
             "VALUES ('old', now() - interval '1 day'), ('new', now())"
         )
-    call_command("clear_expired", "once")
+    call_command("clear_expired", "once", "--now")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM hardened_sessions_change RETURNING name")
         assert [name for (name,) in cursor.fetchall() if name in ("old", "new")] == ["new"]
@@ -178,14 +178,14 @@ def test_a_second_container_does_nothing_while_the_first_one_clears() -> None:
     with psycopg.connect(**known) as first:
         first.execute("SELECT pg_advisory_lock(%s)", [LOCK_KEY])
         with pytest.raises(CommandError, match="another container is clearing"):
-            call_command("clear_expired", "once")
+            call_command("clear_expired", "once", "--now")
     assert Session.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_store_that_fails_fails_the_run_in_one_line(closed: Path) -> None:
     with pytest.raises(CommandError, match=rf"^\[Errno 13\] Permission denied: '{closed}'$"):
-        call_command("clear_expired", "once")
+        call_command("clear_expired", "once", "--now")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -195,7 +195,7 @@ def test_a_file_that_fails_fails_the_run_without_its_name(
     files(live=0, expired=2)
     monkeypatch.setattr(FileStorage, "remove_expired", refuse)
     with pytest.raises(CommandError, match=r"^folder: Permission denied$"):
-        call_command("clear_expired", "once")
+        call_command("clear_expired", "once", "--now")
 
 
 def refuse(self: FileStorage, directory: int, name: str) -> bool:

@@ -203,6 +203,7 @@ def test_right_passwords_never_wait_and_forget_the_wrong_ones() -> None:
     )  # of everybody's, which a right password doesn't forget
 
 
+@pytest.mark.alone  # fifty statements at once, each with its bound of half a second
 @COMMITTED
 @BOTH
 def test_of_parallel_guesses_only_the_free_ones_are_looked_at() -> None:
