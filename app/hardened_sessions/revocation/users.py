@@ -14,6 +14,7 @@ between. Where they are more than `MOST`, it reads those of the users it meets.
 
 import os
 import time
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -24,7 +25,7 @@ from hardened_sessions.clients.database import STORE, Database, database
 from hardened_sessions.conf import options
 from hardened_sessions.errors import SessionUnavailableError
 from hardened_sessions.models import SignOutEpoch
-from hardened_sessions.revocation.feed import feed
+from hardened_sessions.revocation.feed import Feed, feed
 
 EVERYBODY = ""
 # Of a session: its user's epoch when it was signed in, where that is not 0.
@@ -36,16 +37,16 @@ LONGEST = 64  # characters of a user's name in the table
 # On PostgreSQL by the server's clock, which all processes share.
 CLOCK = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
-
 TABLE = SignOutEpoch._meta.db_table
 # Parameters: the user, and EVERYBODY.
 EPOCH = f"SELECT COALESCE(MAX(epoch), 0) FROM {TABLE} WHERE user_id IN (%s, %s)"
 
 
 class Epochs:
-    """The epochs that this process knows."""
+    """The epochs that this process knows of the users that one feed speaks of."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Feed) -> None:
+        self.feed = heard
         self.forget()
 
     def forget(self) -> None:
@@ -57,16 +58,16 @@ class Epochs:
 
     def current(self) -> bool:
         """Read the epochs if they are due; return whether the feed speaks against none of them."""
-        if not feed().current():
+        if not self.feed.current():
             return False
         late = time.monotonic() - self.read_at > bounds.CACHE
-        if late or not feed().required <= self.cursor <= feed().cursor:
+        if late or not self.feed.required <= self.cursor <= self.feed.cursor:
             self.read()
         return True
 
     def read(self) -> None:
         """Read all epochs, or find that there are too many."""
-        cursor, at = feed().cursor, time.monotonic()
+        cursor, at = self.feed.cursor, time.monotonic()
         found = query(f"SELECT user_id, epoch FROM {TABLE} LIMIT %s", [MOST + 1])
         self.complete = len(found) <= MOST
         self.of_user = dict(found) if self.complete else {}
@@ -81,14 +82,23 @@ class Epochs:
             known[user] = epoch(user)
         if max(known.get(user, 0), known.get(EVERYBODY, 0)) > since:
             return False
-        heard = feed()
-        return heard.counts(feed_name(user), since, self.cursor) and heard.counts(
-            feed_name(EVERYBODY), since, self.cursor
+        return all(
+            self.feed.counts(feed_name(each), since, self.cursor) for each in (user, EVERYBODY)
         )
 
 
-epochs = Epochs()
-os.register_at_fork(after_in_child=epochs.forget)
+@cache
+def epochs_of(heard: Feed) -> Epochs:
+    """Return what this process knows by a feed."""
+    return Epochs(heard)
+
+
+def epochs() -> Epochs:
+    """Return the epochs of the sessions' database, and of the tenant's schema there."""
+    return epochs_of(feed())
+
+
+os.register_at_fork(after_in_child=epochs_of.cache_clear)
 
 
 def counts(user_id: Any, since: int) -> bool:
@@ -98,7 +108,8 @@ def counts(user_id: Any, since: int) -> bool:
         SessionUnavailableError: where nobody can say.
     """
     user = named(user_id)
-    if epochs.current() and epochs.allow(user, since):
+    known = epochs()
+    if known.current() and known.allow(user, since):
         return True
     return epoch(user) <= since
 

@@ -117,7 +117,7 @@ def forget() -> None:
     database("default").breaker.opened = None
     feed().forget()
     known.forget()
-    epochs.forget()
+    epochs().forget()
     redis_client.cache_clear()
     file_store = import_module(f"{PACKAGES['stock']}.file").SessionStore
     if hasattr(file_store, "_storage_path"):

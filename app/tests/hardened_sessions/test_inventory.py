@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from hardened_sessions import inventory
 from hardened_sessions.clearing.ended import remove_ended
@@ -18,7 +19,10 @@ from hardened_sessions.format import visitor
 from hardened_sessions.models import SignedInSession, SignOutEpoch
 from hardened_sessions.revocation import users
 from hardened_sessions.revocation.feed import feed
+from hardened_sessions.revocation.users import TABLE
 from tests.hardened_sessions.conftest import Browser, MakeSession, engines
+from tests.hardened_sessions.test_checks import caches
+from tests.hardened_sessions.test_drop_in import TENANT, by_tenant
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
@@ -43,7 +47,7 @@ def who(browser: Browser) -> str:
 def elsewhere() -> None:
     """Go on as a process that knows nothing but what the stores say."""
     feed().forget()
-    users.epochs.forget()
+    users.epochs().forget()
 
 
 @pytest.fixture
@@ -193,13 +197,35 @@ def test_more_epochs_than_a_process_keeps_are_read_by_user(
     monkeypatch.setattr(users, "MOST", 3)
     SignOutEpoch.objects.bulk_create(SignOutEpoch(user_id=f"u{n}", epoch=1) for n in range(5))
     browser = signed_in()
-    users.epochs.forget()
+    users.epochs().forget()
     assert who(browser) == "ada"
     users.end(ada.pk)
     assert who(browser) == "nobody"
     again = signed_in()
-    users.epochs.forget()
+    users.epochs().forget()
     assert who(again) == "ada"
+
+
+@engines("cached_db")
+def test_a_user_of_another_tenant_with_the_same_key_is_another_one(
+    store: MakeSession, settings: Settings
+) -> None:
+    """With a schema for each tenant, of which this process serves all."""
+    settings.CACHES = caches(KEY_FUNCTION=f"{by_tenant.__module__}.by_tenant")
+    assert users.counts(1, 5)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE SCHEMA b CREATE TABLE {TABLE} (LIKE public.{TABLE})")
+            cursor.execute(f"INSERT INTO b.{TABLE} VALUES ('1', 10)")
+            cursor.execute("SET search_path TO b, public")
+        TENANT[0] = "b"
+        assert not users.counts(1, 5)
+    finally:
+        TENANT[0] = "a"
+        with connection.cursor() as cursor:
+            cursor.execute("SET search_path TO public")
+            cursor.execute("DROP SCHEMA b CASCADE")
+    assert users.counts(1, 5)
 
 
 @engines("cached_db")

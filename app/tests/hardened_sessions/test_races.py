@@ -51,7 +51,7 @@ class Scene:
         self.keys = {self.key}
         # Trust what is copied, as a process that has just read the feed.
         feed().read_at = time.monotonic()
-        epochs.read()  # or the first client to ask would make a call more than the others
+        epochs().read()  # or the first client to ask would make a call more than the others
         if engine == "cached_db" and not copied:
             redis_client().redis.flushall()
 
