@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from pytest_django import Settings
 
+from hardened_sessions.revocation.feed import feed
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,12 +54,15 @@ def content() -> dict[str, str]:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("engine", ["cached_db", "cache"])
 def test_ten_thousand_sessions_take_what_the_tool_computes_with(
-    engine: str, settings: Settings, redis_server: RedisServer
+    engine: str, redis_server: RedisServer
 ) -> None:
     store_class = import_module(f"hardened_sessions.backends.{engine}").SessionStore
     logging.disable(logging.INFO)
     redis = redis_server.client()
     redis.flushall()
+    # As a process that serves does once a second. Else the first load below hears that an earlier
+    # test emptied the table at its end, and counts none of the copies that are made here.
+    feed().read()
 
     def taken() -> dict[str, int]:
         return {
