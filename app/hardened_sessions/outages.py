@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from hardened_sessions import bounds
 from hardened_sessions.clients.database import GONE
 from hardened_sessions.middleware import plain
-from hardened_sessions.postgresql.base import serving
+from hardened_sessions.postgresql.base import bounds_of_a_request
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +25,8 @@ class DatabaseOutageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        token = serving.set(True)
-        try:
+        with bounds_of_a_request():
             return self.get_response(request)
-        finally:
-            serving.reset(token)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer 503 where the error says that the database is away."""

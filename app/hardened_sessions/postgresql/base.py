@@ -7,6 +7,8 @@ requests, the session layer's circuit breaker stands before the connection. Whil
 thread of its own asks until the server is back.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,6 +21,16 @@ from hardened_sessions.conf import options
 
 # Set for as long as a request is served.
 serving: ContextVar[bool] = ContextVar("serving", default=False)
+
+
+@contextmanager
+def bounds_of_a_request() -> Iterator[None]:
+    """Have each statement and each connect end in time, as while a request is served."""
+    token = serving.set(True)
+    try:
+        yield
+    finally:
+        serving.reset(token)
 
 
 class Bounded:

@@ -1,7 +1,6 @@
 """The hardened layer, `hardened_sessions`: each engine says itself what it needs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import cast
 
@@ -31,16 +30,11 @@ def needed(engine: type[SessionBase]) -> tuple[Store, ...]:
     return stores(engine)[:1]
 
 
-@contextmanager
-def bounded() -> Iterator[None]:
+def bounded() -> AbstractContextManager[None]:
     """Have each statement end in time, as within a request."""
-    from hardened_sessions.postgresql.base import serving
+    from hardened_sessions.postgresql.base import bounds_of_a_request
 
-    token = serving.set(True)
-    try:
-        yield
-    finally:
-        serving.reset(token)
+    return bounds_of_a_request()
 
 
 def clearing() -> dict[str, Steps]:
