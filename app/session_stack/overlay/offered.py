@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -14,10 +15,15 @@ MISSED = re.compile(r"\b([A-Z][A-Z0-9_]{2,})\b")
 
 
 def offers(env: Env) -> dict[str, str]:
-    """Return each name with its value."""
+    """Return each name with its value.
+
+    Of several hosts of Postgres the first: parsers of the environment take one, and the stack's own
+    DATABASES has them all.
+    """
+    host, port = (text.partition(",")[0] for text in (env.database.host, env.database.port))
     database = {
-        "HOST": env.database.host,
-        "PORT": str(env.database.port),
+        "HOST": host,
+        "PORT": port,
         "NAME": env.database.name,
         "DB": env.database.name,
         "USER": env.database.user,
@@ -28,20 +34,24 @@ def offers(env: Env) -> dict[str, str]:
         for prefix in ("DATABASE", "DB", "POSTGRES")
         for part, value in database.items()
     }
-    login = f"{env.database.user}:{env.database.password}"
-    place = f"{env.database.host}:{env.database.port}/{env.database.name}"
+    login = f"{escaped(env.database.user)}:{escaped(env.database.password)}"
     values = {
         **named,
-        "DATABASE_URL": f"postgres://{login}@{place}",
+        "DATABASE_URL": f"postgres://{login}@{host}:{port}/{escaped(env.database.name)}",
         "SECRET_KEY": env.secret_key,
         "ALLOWED_HOSTS": env.domain,
         "CSRF_TRUSTED_ORIGINS": env.origin,
         "DEBUG": "False",
     }
     if env.redis:
-        login = f"{env.redis.user}:{env.redis.password}@"
-        values["REDIS_URL"] = env.redis.location.replace(f"{env.redis.user}@", login, 1)
+        password = f":{escaped(env.redis.password)}@"
+        values["REDIS_URL"] = env.redis.location.replace("@", password, 1)
     return values | {f"DJANGO_{name}": value for name, value in values.items()}
+
+
+def escaped(text: str) -> str:
+    """Return a text as it stands in a URL, where each character may have a meaning."""
+    return quote(text, safe="")
 
 
 @contextmanager

@@ -5,12 +5,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from django.conf import settings
 
 from session_stack.env import Env
 from session_stack.overlay import apply, over
+from session_stack.overlay.offered import offers
 
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
@@ -150,6 +152,28 @@ def test_the_stacks_values_come_under_the_names_that_the_module_reads(module: Pa
     )
     assert made["WSGI_APPLICATION"] == "theirs.application"
     assert "DATABASE_URL" not in os.environ
+
+
+def test_a_url_can_be_parsed_whatever_the_password_holds_and_however_many_hosts_there_are() -> None:
+    env: Env = settings.ENV
+    assert env.redis
+    user, password = "a:b", "p@s/s:#?%"
+    database = replace(env.database, host="one,two", port="5432,5433")
+    offered = offers(
+        replace(
+            env,
+            database=replace(database, user=user, password=password),
+            redis=replace(env.redis, user=user, password=password),
+        )
+    )
+    for name, host, port in (
+        ("DATABASE_URL", "one", "5432"),
+        ("REDIS_URL", env.redis.host, env.redis.port),
+    ):
+        url = urlsplit(offered[name])
+        assert (url.hostname, str(url.port)) == (host, port)
+        assert (unquote(url.username or ""), unquote(url.password or "")) == (user, password)
+    assert (offered["DB_HOST"], offered["DB_PORT"]) == ("one", "5432")
 
 
 def test_a_variable_that_is_missing_is_named(module: Path) -> None:
