@@ -49,13 +49,14 @@ def one_at_a_time() -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK_KEY])
 
 
-def clear_all(max_seconds: float | None = None, within: float | None = None) -> None:
+def clear_all(max_seconds: float | None, within: float) -> None:
     """Clear every store that keeps expired sessions, and say why the others need nothing.
 
     All of them, whichever engine runs, so that a former engine's leftovers go too.
 
     Args:
-        max_seconds: end after the step in which this time is over; the next run goes on.
+        max_seconds: end after the step in which this time is over; the next run goes on. None: go
+            on to the end.
         within: seconds that each store's clearing may be spread over; 0 for no pauses.
     """
     deadline = None if max_seconds is None else time.monotonic() + max_seconds

@@ -28,8 +28,8 @@ class Progress(Protocol):
     removed: int
 
 
-# Takes the seconds to spread the steps over; None leaves the pauses to the layer, 0 makes none.
-type Steps = Callable[[float | None], Iterator[Progress]]
+# Takes the seconds that the steps may be spread over; 0 for no pauses.
+type Steps = Callable[[float], Iterator[Progress]]
 
 
 class Layer(Protocol):

@@ -54,7 +54,7 @@ def clearing() -> dict[str, Steps]:
     return {"table django_session": rows, "folder of file sessions": files}
 
 
-def rows(within: float | None) -> Iterator[Done]:
+def rows(within: float) -> Iterator[Done]:
     """Delete the expired rows in Django's one statement, which has no pace."""
     from django.contrib.sessions.models import Session
 
@@ -67,7 +67,7 @@ def rows(within: float | None) -> Iterator[Done]:
     yield Done("statement", 1, 1, deleted.get(Session._meta.label, 0))
 
 
-def files(within: float | None) -> Iterator[Done]:
+def files(within: float) -> Iterator[Done]:
     """Delete the expired files as Django does, which opens each one."""
     from django.contrib.sessions.backends.file import SessionStore
 

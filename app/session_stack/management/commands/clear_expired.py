@@ -33,7 +33,6 @@ class Command(BaseCommand):
             type=float,
             help="end a run after the step in which this time is over; the next one goes on",
         )
-
         parser.add_argument("--now", action="store_true", help="without pauses")
 
     def handle(
