@@ -5,16 +5,14 @@ from typing import Any
 
 from django.conf import global_settings, settings
 
+from session_stack.overlay.values import choices
+
 # The line of `.env` that changes a setting; what is not here is fixed by the stack.
 VARIABLES = {
     "SESSION_ENGINE": "COMPOSE_PROFILES",
     "SESSION_COOKIE_NAME": "SESSION_COOKIE_NAME",
-    "SESSION_COOKIE_AGE": "SESSION_COOKIE_AGE_SECONDS",
-    "SESSION_EXPIRE_AT_BROWSER_CLOSE": "SESSION_EXPIRE_AT_BROWSER_CLOSE",
-    "SESSION_SAVE_EVERY_REQUEST": "SESSION_SAVE_EVERY_REQUEST",
-    "SESSION_COOKIE_SAMESITE": "SESSION_COOKIE_SAMESITE",
-    "CSRF_COOKIE_SAMESITE": "SESSION_COOKIE_SAMESITE",
     "CSRF_TRUSTED_ORIGINS": "DOMAIN",
+    **{name: variable for name, (variable, _) in choices(settings.ENV).items()},
 }
 
 WHAT = {
