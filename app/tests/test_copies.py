@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hardened_sessions.format import visitor
 from session_stack.env import BODY_MAX_KB_MOST, Env, read
 from session_stack.layers import engines
 from session_stack.sign_in import counters, device, limits
@@ -58,6 +59,11 @@ def test_layer_and_stack_compare_cookies_names_alike() -> None:
     """Neither package imports the other."""
     layer, stack = (ROOT / "app" / name for name in ("hardened_sessions", "session_stack"))
     assert (layer / "cookie_names.py").read_text() == (stack / "cookie_names.py").read_text()
+
+
+def test_layer_and_stack_take_addresses_for_one_network_alike() -> None:
+    """A list of sessions and a limit for guesses mean the same network."""
+    assert visitor.PREFIXES == PREFIXES
 
 
 @pytest.mark.lesson(44)
