@@ -22,16 +22,8 @@ def test_the_stores_are_told_what_follows_and_what_does_not_fit_is_refused(
     assert line in said_by_init(cache_site, APP_WORKERS="16")
     assert "APP_THREADS is 'many'; it may be" in said_by_init(cache_site, APP_THREADS="many")
     # In the app's own container, by the limit that the kernel has.
-    command = [
-        "run",
-        "--rm",
-        "--no-deps",
-        "--no-TTY",
-        "app-cache",
-        "timeout",
-        "5",
-        "session_stack/serve",
-    ]
+    serve = ["app-cache", "timeout", "5", "session_stack/serve"]
+    command = ["run", "--rm", "--no-deps", "--no-TTY", *serve]
     done = cache_site.compose(*command, check=False, settings={"APP_WORKERS": "8"})
     sum_ = "APP_MEMORY_MB is 384; 8 workers and their master, 9 x 48 = 432"
     assert sum_ in f"{done.stdout}{done.stderr}"

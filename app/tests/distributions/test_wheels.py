@@ -22,17 +22,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name in ("hardened_sessions", "session_stack"):
         folder = tmp_path_factory.mktemp(name)
         shutil.copytree(APP / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        run(
-            sys.executable,
-            "-m",
-            "hatchling",
-            "build",
-            "-t",
-            "wheel",
-            "-d",
-            folder,
-            cwd=folder / name,
-        )
+        build = ("hatchling", "build", "-t", "wheel", "-d", folder)
+        run(sys.executable, "-m", *build, cwd=folder / name)
         (made[name],) = folder.glob("*.whl")
     return made
 
