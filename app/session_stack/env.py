@@ -9,12 +9,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from croniter import croniter
 
@@ -542,6 +543,30 @@ def read(environ: Mapping[str, str]) -> Env:
     if reader.problems:
         raise SystemExit("\n".join(f"env: {problem}" for problem in reader.problems))
     return env
+
+
+class Asked(dict[str, str]):
+    """An environment without values that notes the names it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return True
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+
+def names() -> set[str]:
+    """Return the name of each variable that `read` reads, without an ending `_FILE`."""
+    asked = Asked()
+    with suppress(SystemExit):
+        read(asked)
+    return {name.removesuffix("_FILE") for name in asked.names}
 
 
 def load() -> Env:

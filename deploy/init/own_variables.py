@@ -7,13 +7,12 @@ as it was written, and none stands in a container's configuration.
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 
 import volumes
 from refusal import RefusedError
-from session_stack.env import PROJECT, Env
+from session_stack.env import PROJECT, names
 
 GIVEN = Path("/given/project")
 SECRETS = Path("/given/secrets/app")
@@ -87,8 +86,7 @@ def check(where: str, name: str, value: str) -> None:
         raise RefusedError(f"{where}: {name!r} is no name; it may hold letters, digits and _")
     if "\0" in value:
         raise RefusedError(f"{where}: holds a NUL, which no variable can")
-    settings = {field.name.upper() for field in fields(Env)} | known()
-    if name.removesuffix("_FILE") in settings:
+    if name.removesuffix("_FILE") in names() | known():
         raise RefusedError(f"{where}: {name} is the stack's own; set it in .env, or as its secret")
 
 
@@ -102,13 +100,13 @@ def known() -> set[str]:
 
 def unread() -> Iterator[str]:
     """Yield a line for each name in .env that nothing reads, and in app.env that looks misspelt."""
-    names = known()
+    read = known()
     for file, least in ((".env", 0.6), ("app.env", 0.85)):
         lines = contents(GIVEN / file, file).splitlines()
         for name in (line.removeprefix("export ").partition("=")[0].strip() for line in lines):
-            if not NAME.fullmatch(name) or name in names or name.startswith(OF_DOCKER):
+            if not NAME.fullmatch(name) or name in read or name.startswith(OF_DOCKER):
                 continue
-            nearest = get_close_matches(name, names, 1, least)
+            nearest = get_close_matches(name, read, 1, least)
             if nearest or file == ".env":
                 like = f"; the nearest that is read: {nearest[0]}" if nearest else ""
                 yield f"nothing of the stack reads {name} in {file}{like}"

@@ -153,6 +153,13 @@ def test_a_name_that_nothing_reads_is_named_with_the_nearest(configured: Stack) 
     ("text", "line"),
     [
         ("DOMAIN=x", "app.env line 1: DOMAIN is the stack's own; set it in .env, or as its secret"),
+        *(
+            (
+                f"{name}=x",
+                f"app.env line 1: {name} is the stack's own; set it in .env, or as its secret",
+            )
+            for name in ("DATABASE_HOST", "REDIS_PASSWORD_FILE", "SESSION_ENCRYPTION_KEY_FILE")
+        ),
         ("\nPRICE", "app.env line 2 has no '='; it may be NAME=VALUE"),
         ("A-B=1", "app.env line 1: 'A-B' is no name; it may hold letters, digits and _"),
         ("API_KEY=1", "API_KEY is in app.env and in deploy/secrets/app; keep one"),

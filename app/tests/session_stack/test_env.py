@@ -1,13 +1,14 @@
 """What the environment may say, and what each refusal says back."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
 from lab import witness
-from session_stack.env import TAKEN_NAMES, read
+from session_stack.env import TAKEN_NAMES, Env, names, read
 from session_stack.layers import engines
 from session_stack.sign_in import device
 
@@ -140,6 +141,15 @@ def test_what_has_no_default_is_asked_for(name: str, absent: str) -> None:
     if absent == "unset":
         del environ[name]
     assert refusal(environ) == f"env: {name} is not set"
+
+
+def test_each_variable_that_is_read_is_named() -> None:
+    """Even such as only another one's value asks for; app.env may hold none of them."""
+    parts = ("HOST", "PORT", "USER", "PASSWORD", "URL")
+    of_stores = {f"{store}_{part}" for store in ("DATABASE", "REDIS") for part in parts}
+    of_fields = {field.name.upper() for field in fields(Env)}
+    of_fields -= {"DATABASE", "REDIS", "SESSION_ENCRYPTION_KEYS", "GIVEN"}
+    assert names() == of_fields | of_stores | {"DATABASE_NAME", "SESSION_ENCRYPTION_KEY"}
 
 
 def test_a_container_uses_the_redis_that_it_was_given_a_password_for() -> None:
