@@ -113,7 +113,7 @@ SECURE_CSP: dict[str, list[Any]] = {
 
 # --- The stack ------------------------------------------------------------------------------------
 
-# Among what it makes; the linter sees no further.
+# Some of what `apply` makes, for mypy, which can't see it.
 DATABASES: dict[str, dict[str, Any]]
 SESSION_FILE_PATH: str
 STACK_ORIGINS: dict[str, str]

@@ -570,7 +570,7 @@ def names() -> set[str]:
 
 
 def load() -> Env:
-    """Return this process's environment, to which the project's own variables come; see `read`."""
+    """Return this process's environment with the project's own variables added; see `read`."""
     if PROJECT.exists():
         os.environ.update(json.loads(PROJECT.read_text()))
     return read(os.environ)
