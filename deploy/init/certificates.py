@@ -15,7 +15,9 @@ GIVEN = Path("/given/certs")
 CHAIN, KEY, AUTHORITY = "fullchain.pem", "privkey.pem", "ca.pem"
 
 LEAF_DAYS = 90
-RENEW_SECONDS = LEAF_DAYS * 24 * 3600 // 3
+# Of a certificate's life: with less left it is renewed, and with less than the second that failed.
+RENEW_BELOW, SHORT_BELOW = 1 / 3, 1 / 6
+RENEW_SECONDS = round(LEAF_DAYS * 24 * 3600 * RENEW_BELOW)
 AUTHORITY_DAYS = 10 * 365
 
 EXTENSIONS = """

@@ -1,8 +1,8 @@
 """Keep the certificate good while the stack runs: the service `certificates`.
 
-It looks once an hour: it renews this stack's own leaf in time (`certificates.RENEW_SECONDS`), and
+It looks once an hour: it renews this stack's own leaf in time (`certificates.RENEW_BELOW`), and
 installs what is new in deploy/certs if that can be used; nginx serves either within seconds.
-`python /init/renew.py health` fails where less than a sixth of the certificate's life is left.
+`python /init/renew.py health` fails where too little is left (`certificates.SHORT_BELOW`).
 """
 
 import sys
@@ -30,13 +30,12 @@ def look() -> str:
 
 
 def short() -> str:
-    """Return how little is left, where that is less than a sixth of the certificate's life."""
-    path = volumes.VOLUMES / "certificates" / certificates.CHAIN
-    found = certificates.described(path) if path.exists() else None
+    """Return how much of the certificate's life is left, where that is too little."""
+    found = certificates.described(volumes.VOLUMES / "certificates" / certificates.CHAIN)
     if found is None:
         return "there is no certificate"
     left, life = found.ends - time.time(), found.ends - found.begins
-    if left >= life / 6:
+    if left >= life * certificates.SHORT_BELOW:
         return ""
     return f"{left / DAY:.1f} of the certificate's {life / DAY:.0f} days are left"
 

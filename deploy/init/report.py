@@ -22,6 +22,8 @@ def main() -> int:
         "certificate": certificate("certificates", certificates.CHAIN),
         "authority": certificate("authority", certificates.AUTHORITY),
         "given": certificates.given(),
+        "renew_below": certificates.RENEW_BELOW,
+        "short_below": certificates.SHORT_BELOW,
         # One file system holds the volumes, unless somebody gave one a disk of its own.
         "disk": usage.used / (usage.used + usage.free),
     }
@@ -39,8 +41,7 @@ def ages() -> list[tuple[str, float]]:
 
 def certificate(volume: str, name: str) -> dict[str, Any] | None:
     """Return a certificate's fingerprint and its first and last moment, or None without one."""
-    path = volumes.VOLUMES / volume / name
-    found = certificates.described(path) if path.exists() else None
+    found = certificates.described(volumes.VOLUMES / volume / name)
     return asdict(found) if found else None
 
 

@@ -11,7 +11,6 @@ STATUS = {CRITICAL: 2, WARNING: 1}  # as monitoring plugins end (Monitoring Plug
 
 UPKEEP = ("clearsessions", "certificates", "backup")  # visitors notice nothing while these are away
 LATELY_SECONDS = 3600.0
-THIRD, SIXTH = 1 / 3, 1 / 6  # of a certificate's life
 RENEWAL_DAYS = 2.0  # by then a renewal that is due has happened
 FULL = ((0.95, CRITICAL), (0.85, WARNING))
 DAY = 86400.0
@@ -98,9 +97,9 @@ def of_certificate(facts: Facts, now: float) -> Iterator[Problem]:
     life, left = certificate["ends"] - certificate["begins"], certificate["ends"] - now
     if left <= 0:
         yield Problem(CRITICAL, f"the certificate expired {-left / DAY:.1f} days ago", repair)
-    elif left < life * SIXTH:
+    elif left < life * kept["short_below"]:
         yield Problem(CRITICAL, f"the certificate has {left / DAY:.1f} days left", repair)
-    elif left < life * THIRD - RENEWAL_DAYS * DAY:
+    elif left < life * kept["renew_below"] - RENEWAL_DAYS * DAY:
         yield Problem(WARNING, f"the certificate has {left / DAY:.1f} days left", repair)
     if facts["served"] is None:
         yield Problem(
