@@ -88,6 +88,7 @@ def add_engine(folder: Path) -> str:
         path = folder / step["file"]
         if step["line"] is None:
             assert not path.exists()
+            path.parent.mkdir(exist_ok=True)
             path.write_text(step["text"])
             continue
         before, line, after = path.read_text().partition(f"\n{step['line']}\n")
@@ -101,7 +102,8 @@ def test_a_sixth_engine_is_added_by_the_steps_of_its_document(former: Stack) -> 
     name = add_engine(former.folder)
     tests = (
         "cd /src && ruff check app && ruff format --check app && cd app && "
-        "pytest -p no:cacheprovider -q tests/test_copies.py tests/test_engines.py && "
+        "pytest -p no:cacheprovider -q tests/test_copies.py tests/test_engines.py "
+        "tests/deploy/test_kubernetes.py && "
         "pytest -p no:cacheprovider -q --ds=tests.hardened_sessions.settings "
         f"tests/hardened_sessions/test_contract.py -k {name}"
     )
@@ -110,6 +112,8 @@ def test_a_sixth_engine_is_added_by_the_steps_of_its_document(former: Stack) -> 
     unit += ["--file", "app/tests/compose.yml", "run", "--rm", "--quiet-pull", "test"]
     tried = run(*unit, "sh", "-c", tests, cwd=former.folder, env=environ)
     assert re.search(r"\d+ passed, \d+ deselected", tried.stdout), tried.stdout
+    elsewhere = ["--file=docker-compose.yml", "--file=deploy/elsewhere.yml", "--profile=*"]
+    run("docker", "compose", *elsewhere, "config", "--quiet", cwd=former.folder)
     former.compose("rm", "--stop", "--force", "app-cached_db")
     former.up(name, "--build")
     visitor = Visitor(former, trust(former))
