@@ -2,7 +2,6 @@
 
 import time
 from contextlib import suppress
-from functools import partial
 
 from proof.drill.faults.model import WITH_ROWS, Fault, Scene
 from stack import CommandError, StackError
@@ -110,10 +109,15 @@ PERFORM FROM django_session WHERE session_key = (
 """
 
 
-def hold(scene: Scene, lock: str) -> None:
-    """Have a transaction of somebody else's hold a lock for a while."""
-    sleep = f"PERFORM pg_sleep({LOCKED_SECONDS})"
-    scene.stack.sql(f"DO $$ BEGIN {lock}; {sleep}; END $$")
+def locked(name: str, what: str, lock: str) -> Fault:
+    """Return a transaction of somebody else's that holds a lock for a while."""
+
+    def hold(scene: Scene) -> None:
+        sleep = f"PERFORM pg_sleep({LOCKED_SECONDS})"
+        scene.stack.sql(f"DO $$ BEGIN {lock}; {sleep}; END $$")
+
+    what = f"{what} for {LOCKED_SECONDS} s"
+    return Fault(name, what, "postgres", hold, back, hold=0, engines=WITH_ROWS)
 
 
 # --- The way there --------------------------------------------------------------------------------
@@ -162,24 +166,8 @@ FAULTS = (
         refuse_writes,
         accept_writes,
     ),
-    Fault(
-        "postgres-locked-row",
-        f"somebody's transaction holds one visitor's row for {LOCKED_SECONDS} s",
-        "postgres",
-        partial(hold, lock=ROW),
-        back,
-        hold=0,
-        engines=WITH_ROWS,
-    ),
-    Fault(
-        "postgres-vacuum-full",
-        f"VACUUM FULL locks the sessions' table for {LOCKED_SECONDS} s",
-        "postgres",
-        partial(hold, lock=TABLE),
-        back,
-        hold=0,
-        engines=WITH_ROWS,
-    ),
+    locked("postgres-locked-row", "somebody's transaction holds one visitor's row", ROW),
+    locked("postgres-vacuum-full", "VACUUM FULL locks the sessions' table", TABLE),
     Fault(
         "postgres-cut",
         "Postgres is off the network: packets get lost, and nobody is told",
