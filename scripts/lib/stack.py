@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ STORES = {
     for text in [(ROOT / "app/hardened_sessions/backends" / f"{engine}.py").read_text()]
 }
 LONGEST_COMMAND_SECONDS = 900
+SERVICE = "com.docker.compose.service"  # the label by which compose knows a container's
 # What the hardened layer promises: by then each process has heard of a sign-out.
 SIGN_OUT_SECONDS = float(
     re.findall(
@@ -80,6 +81,16 @@ def run(
     if check and done.returncode:
         raise CommandError(command, done)
     return done
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30, pause: float = 0.2) -> bool:
+    """Return whether the condition came true within that time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+    return True
 
 
 def free_port() -> int:
@@ -137,8 +148,7 @@ class ComposeProject:
         found: list[dict[str, Any]] = json.loads(run("docker", "inspect", *ids).stdout)
         if not services:
             return found
-        service = "com.docker.compose.service"
-        return [one for one in found if one["Config"]["Labels"][service] in services]
+        return [one for one in found if one["Config"]["Labels"][SERVICE] in services]
 
     def container(self, service: str) -> dict[str, Any]:
         """Return what `docker inspect` knows of the service's one container."""
@@ -302,7 +312,7 @@ class Stack(ComposeProject):
     def runs(self, engine: str) -> bool:
         """Return whether that engine runs, and no other, with every service healthy."""
         states = {
-            container["Config"]["Labels"]["com.docker.compose.service"]: container["State"]
+            container["Config"]["Labels"][SERVICE]: container["State"]
             for container in self.containers()
         }
         apps = {name for name in states if name.startswith("app-")}
@@ -325,14 +335,13 @@ class Stack(ComposeProject):
         page = '"https://$DOMAIN:8443/robots.txt"'  # needs no store
         curl = f'curl --silent --insecure --connect-to "::127.0.0.1:8443" {page}'
         status = f"{curl} --output /dev/null --write-out '%{{http_code}}'"
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def reached() -> bool:
             done = self.compose("exec", "--no-TTY", "nginx", "sh", "-c", status, check=False)
-            if done.stdout in ("200", "404"):  # not all that runs here has the page
-                return
-            if time.monotonic() > deadline:
-                raise StackError(f"nginx does not reach the app after {seconds:.0f} s")
-            time.sleep(0.2)
+            return done.stdout in ("200", "404")  # not all that runs here has the page
+
+        if not eventually(reached, seconds):
+            raise StackError(f"nginx does not reach the app after {seconds:.0f} s")
 
     # --- From outside -----------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """One stack in an operator's hands: each verb as it is typed, while clients are signed in."""
 
 import subprocess
-import time
 from collections.abc import Callable
 
 from proof.drill.faults import Fault
@@ -54,13 +53,3 @@ class Site(DrillStack):
 
         fault = Fault("verb", "", "client", inject, nothing, hold=0)
         return judge(self.drill(fault, CLIENTS, 0), terms or Terms(False, frozenset()))
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Return whether the condition came true within that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True

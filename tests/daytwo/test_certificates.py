@@ -4,7 +4,9 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from operated import Site, eventually, manual
+from operated import Site, manual
+
+from stack import eventually
 
 NOW, SAID = manual("Certificates")  # look now; what it said
 

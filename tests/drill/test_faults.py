@@ -1,7 +1,6 @@
 """Each fault is there once it was injected, and gone once it was lifted: on a running stack."""
 
 import ssl
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,7 @@ from proof.drill.breaking import BreakableStack
 from proof.drill.faults import FAULTS, OVERLAY, QUICK, Scene
 from proof.drill.faults.model import Fault
 from proof.drill.faults.upkeep import clearing
-from stack import ENGINES, StackError, run
+from stack import ENGINES, StackError, eventually, run
 
 # Asked from where the app asks; "ok", or the kind of error.
 ASK_REDIS = """
@@ -94,15 +93,6 @@ def serves(stack: BreakableStack, tls: ssl.SSLContext) -> bool:
             return False
 
     return eventually(served, 3)
-
-
-def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def ask(scene: Scene, script: str) -> str:

@@ -214,13 +214,3 @@ def demo_user(stack: Stack, service: str) -> tuple[str, str]:
 def trust(stack: Stack) -> ssl.SSLContext:
     """Return a context that trusts the stack's authority and nobody else."""
     return ssl.create_default_context(cafile=str(stack.ca_file()))
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30, pause: float = 0.2) -> bool:
-    """Return whether the condition came true within that time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(pause)
-    return True

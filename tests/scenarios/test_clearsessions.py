@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import Visitor, eventually
+from conftest import Visitor
 
-from stack import CommandError, Stack
+from stack import CommandError, Stack, eventually
 
 LOCK_KEY = 0x636C656172
 

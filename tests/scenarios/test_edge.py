@@ -11,9 +11,9 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-from conftest import Visitor, eventually, trust
+from conftest import Visitor, trust
 
-from stack import Stack
+from stack import Stack, eventually
 
 
 def ask(stack: Stack, request: bytes, *, sni: str = "localhost", plain: bool = False) -> bytes:

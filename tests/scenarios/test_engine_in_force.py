@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from conftest import Visitor, eventually, trust
+from conftest import Visitor, trust
 
-from stack import ENGINES, CommandError, Stack, run
+from stack import ENGINES, CommandError, Stack, eventually, run
 
 REFUSAL = "the engine in force is cache, and this is app-db"
 

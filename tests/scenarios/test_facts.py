@@ -8,9 +8,9 @@ from collections.abc import Callable
 from secrets import token_urlsafe
 
 import pytest
-from conftest import Visitor, eventually
+from conftest import Visitor
 
-from stack import Stack
+from stack import Stack, eventually
 
 FOLDER = "/var/lib/sessions"
 FIND = (

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Visitor, eventually, trust
+from conftest import Visitor, trust
 
-from stack import CommandError, Stack, run
+from stack import CommandError, Stack, eventually, run
 
 SECRETS = {
     "app-secrets": ["secret_key", "database_app_password", "redis_app_password"],

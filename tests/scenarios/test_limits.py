@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import SESSION_COOKIE, Visitor, eventually
+from conftest import SESSION_COOKIE, Visitor
 
-from stack import Stack, run
+from stack import Stack, eventually, run
 
 CROWD = (Path(__file__).parent / "crowd.py").read_text()
 SLOWER = 4  # times; what eight clients who sign in may make of a visitor's p95

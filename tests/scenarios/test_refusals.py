@@ -4,9 +4,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from conftest import eventually
 
-from stack import ENGINES, CommandError, Stack
+from stack import ENGINES, CommandError, Stack, eventually
 
 SECRET_LENGTH = 16
 

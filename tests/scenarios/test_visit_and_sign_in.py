@@ -4,9 +4,9 @@ from collections.abc import Callable
 from http.cookies import SimpleCookie
 
 import pytest
-from conftest import SESSION_COOKIE, Visitor, eventually
+from conftest import SESSION_COOKIE, Visitor
 
-from stack import Stack
+from stack import Stack, eventually
 
 
 def test_visits_are_counted_for_each_visitor(

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from operate.own import SERVICE, OwnStack
-from stack import StackError, run
+from operate.own import OwnStack
+from stack import SERVICE, StackError, run
 
 Facts = dict[str, Any]
 
@@ -138,8 +138,8 @@ def disk(own: OwnStack, service: str, path: str) -> float:
 
 
 def app(own: OwnStack) -> Facts:
-    """Ask the first container that serves."""
-    name = own.apps[0]["Config"]["Labels"][SERVICE] if own.apps else ""
+    """Ask the first that serves."""
+    name = next(iter(own.app_services), "")
     found: Facts = json.loads(own.execute(name, "python", "-c", SETTINGS))
     return found
 

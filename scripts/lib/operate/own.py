@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stack import ROOT, CommandError, ComposeProject, StackError, run
-
-SERVICE = "com.docker.compose.service"
+from stack import ROOT, SERVICE, CommandError, ComposeProject, StackError, run
 
 
 class OwnStack(ComposeProject):
@@ -36,6 +34,11 @@ class OwnStack(ComposeProject):
             for one in self.containers()
             if one["Config"]["Labels"][SERVICE].startswith("app-") and one["State"]["Running"]
         ]
+
+    @property
+    def app_services(self) -> list[str]:
+        """Return the services of these containers."""
+        return sorted({one["Config"]["Labels"][SERVICE] for one in self.apps})
 
     def init(self, *command: str) -> str:
         """Run a command where all volumes of secrets and certificates are."""

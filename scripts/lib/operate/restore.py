@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from operate.own import SERVICE, OwnStack, say, verb
+from operate.own import OwnStack, say, verb
 from stack import ROOT, STORES, StackError
 
 LIVE, BESIDE, FORMER = "app", "app_restored", "app_before_restore"
@@ -58,8 +58,9 @@ def main(arguments: list[str]) -> int:
             say("the former database is in its place again")
         case ["finish"]:
             own = OwnStack()
-            require_former(own)
-            drop(own, FORMER)
+            with own.alone():
+                require_former(own)
+                drop(own, FORMER)
             say("the former database is deleted")
         case _:
             raise StackError(f"{' '.join(arguments)!r} is nothing to do; it may be {USAGE}")
@@ -168,7 +169,7 @@ def drop(own: OwnStack, name: str) -> None:
 
 def replace(own: OwnStack, into: str, former: str, *, carrying: bool) -> None:
     """Put a database in the place of the live one, while nothing that uses it runs."""
-    apps = sorted({one["Config"]["Labels"][SERVICE] for one in own.apps})
+    apps = own.app_services
     say(f"stopping {', '.join(apps)}: visitors get 503 until it is back")
     with stopped(own, [*apps, "clearsessions"]):
         if carrying:

@@ -1,7 +1,7 @@
 """Replace the app's containers one after another, each once its successor is healthy."""
 
-from operate.own import SERVICE, OwnStack
-from stack import run
+from operate.own import OwnStack
+from stack import SERVICE, run
 
 
 def roll(own: OwnStack) -> None:

@@ -71,7 +71,7 @@ def replace_at_once(own: OwnStack) -> None:
     put(KEY, secrets.token_urlsafe(LENGTH))
     place(own)
     say("restarting at once: everybody is signed out, and links that reset a password end")
-    services = sorted({one["Config"]["Labels"]["com.docker.compose.service"] for one in own.apps})
+    services = own.app_services
     own.compose("restart", *services, "clearsessions")
     own.wait_healthy(*services)
 

@@ -4,7 +4,7 @@ import time
 
 from proof.bench import cgroups
 from proof.bench.variants import DOMAIN, VariantStack
-from stack import run
+from stack import SERVICE, run
 
 START_SECONDS = 60
 HANDSHAKE_SECONDS = 5
@@ -31,7 +31,7 @@ def images(site: VariantStack) -> dict[str, float]:
     """Return the size of each service's image, in megabytes."""
     sizes = {}
     for container in site.containers():
-        service = container["Config"]["Labels"]["com.docker.compose.service"].partition("-")[0]
+        service = container["Config"]["Labels"][SERVICE].partition("-")[0]
         if service in site.processes:
             format_ = ["--format", "{{.Size}}", container["Image"]]
             sizes[service] = int(run("docker", "image", "inspect", *format_).stdout) / 1e6

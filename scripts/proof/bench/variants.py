@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from proof.seed import AS_DJANGO_MADE_IT, mint
-from stack import STORES, Stack, run
+from stack import SERVICE, STORES, Stack, run
 
 OVERLAYS = "scripts/proof/bench/stack"
 PROCESSORS = len(os.sched_getaffinity(0))
@@ -123,7 +123,7 @@ class VariantStack(Stack):
         """Note the processes that are held to account; a container started again has another."""
         self.processes = {}
         for container in self.containers():
-            service = container["Config"]["Labels"]["com.docker.compose.service"]
+            service = container["Config"]["Labels"][SERVICE]
             if service == "load":
                 self.client, self.client_process = container["Id"], container["State"]["Pid"]
             name = service.partition("-")[0]
