@@ -55,14 +55,22 @@ def back_up() -> dict[str, Any]:
     return {"at": time.time(), "snapshot": snapshot, "bytes": size, "seconds": seconds}
 
 
+def known() -> dict[str, Any]:
+    """Return what became of the last backup."""
+    state: dict[str, Any] = json.loads(STATE.read_text()) if STATE.exists() else {}
+    return state
+
+
 def attempt(due: datetime) -> str:
     """Back up and note it, good until that moment; return why not, or nothing."""
-    state: dict[str, Any] = json.loads(STATE.read_text()) if STATE.exists() else {}
+    state = known()
     try:
         state = {**back_up(), "good_until": (due + GRACE).timestamp(), "problem": ""}
     except ProblemError as problem:
         state["problem"] = str(problem)
-    STATE.write_text(json.dumps(state))
+    whole = STATE.with_suffix(".new")  # power may fail meanwhile
+    whole.write_text(json.dumps(state))
+    whole.replace(STATE)
     said = state["problem"] or f"{state['snapshot']} is proven, in {state['seconds']} s"
     sys.stderr.write(f"backup: {said}\n")
     return str(state["problem"])
@@ -95,7 +103,7 @@ def keep_going() -> None:
 
 def health() -> str:
     """Return what is wrong, or nothing."""
-    state: dict[str, Any] = json.loads(STATE.read_text()) if STATE.exists() else {}
+    state = known()
     if state.get("good_until", 0) >= time.time():
         return ""
     return state.get("problem") or "no backup is proven yet, or the last one is too old"

@@ -58,12 +58,11 @@ def manifest(connection: "psycopg.Connection[Any]", left_out: list[str]) -> dict
 
 def rows(connection: "psycopg.Connection[Any]", table: str) -> int:
     """Return how many rows a table has."""
-    quoted = psycopg.sql.Identifier(table)
-    row = connection.execute(psycopg.sql.SQL("SELECT count(*) FROM {}").format(quoted)).fetchone()
-    return int(row[0]) if row else 0
+    count = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
+    return int(value(connection, count))
 
 
-def value(connection: "psycopg.Connection[Any]", statement: str) -> str:
+def value(connection: "psycopg.Connection[Any]", statement: psycopg.abc.Query) -> str:
     """Return the one value of a statement."""
     row = connection.execute(statement).fetchone()
     return str(row[0]) if row else ""

@@ -11,8 +11,8 @@ from dump import DUMP, rows
 from problem import ProblemError, run
 
 ROLES = "CREATE ROLE app_owner; CREATE ROLE app LOGIN; CREATE DATABASE app OWNER app_owner"
-# Nothing of it has to outlive a power failure, and nobody but this container reaches it.
 SIGN_IN = (Path(__file__).parent / "sign_in.py").read_text()
+# Nothing of it has to outlive a power failure, and nobody but this container reaches it.
 QUICK = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c autovacuum=off"
 
 
@@ -43,7 +43,7 @@ def prove(folder: Path, manifest: dict[str, Any], scratch: Path) -> None:
             "SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_PASSWORD": secrets.token_urlsafe(16),
         }
-        manage = ("python", "/app/manage.py")
+        manage = ("python", "manage.py")
         run(*manage, "migrate", "--check", env=environment)
         run(*manage, "shell", "--command", SIGN_IN, env=environment)
     finally:

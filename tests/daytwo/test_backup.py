@@ -135,14 +135,17 @@ def test_each_thing_that_can_not_be_has_one_line(site: Site, backed_up: str) -> 
     undo = ["scripts/restore", "undo", backed_up, "--replace", site.project]
     assert "'yesterday' is nothing to do" in refused(site, "scripts/restore", "yesterday")
     assert "'now' is no option; it may be list" in refused(site, "scripts/backup", "now")
-    line = refused(site, "scripts/backup", BACKUP_SCHEDULE="often")
-    assert line.startswith("backup: BACKUP_SCHEDULE is 'often'; it may be a cron expression")
+    said = site.type("scripts/backup", BACKUP_SCHEDULE="often", DOMAIN="a b").stdout
+    assert "init: DOMAIN is 'a b'; it may be " in said
+    assert said.splitlines()[-1].startswith("backup: BACKUP_SCHEDULE is 'often'; it may be a cron")
     line = refused(site, "scripts/restore", "undo", "00000000", "--replace", site.project)
     assert line.startswith("restore: backup: ")
     assert "no matching ID" in line
     with (site.folder / "docker-compose.yml").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert refused(site, *undo) == "restore: another verb is at work here; wait for its end"
+        for command in undo, ["scripts/restore", "finish"]:
+            line = refused(site, *command)
+            assert line == "restore: another verb is at work here; wait for its end"
     password(site, "q" * 20)
     assert "is not the password of this repository" in refused(site, "scripts/backup")
     password(site, "p" * 20)
