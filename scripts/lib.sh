@@ -11,7 +11,7 @@ die() {
 ((BASH_VERSINFO[0] >= 4)) || die "bash $BASH_VERSION is too old; install bash 4 or newer (macOS: brew install bash)"
 
 # The engines: compose has a service for each. `redis` is a second name of `cache`.
-mapfile -t ENGINES < <(sed -n '/^services:/,/^networks:/s/^  app-\([a-z_]*\):$/\1/p' docker-compose.yml)
+mapfile -t ENGINES < <(sed -n '/^services:/,/^networks:/s/^  app-\([a-z_]*\):$/\1/p' "${BASH_SOURCE[0]%/*}/../docker-compose.yml")
 
 # The name of this clone's compose project for a purpose, as scripts/lib/stack.py makes it.
 project() { PYTHONPATH=scripts/lib python3 -c 'import stack, sys; print(stack.project(sys.argv[1]))' "$1"; }

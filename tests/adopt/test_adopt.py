@@ -100,6 +100,8 @@ def test_a_new_project_is_served_as_it_is(startproject: Made) -> None:
     assert "DEBUG = False  # stack" in shown
     assert "SESSION_COOKIE_AGE = 1209600  # default" in shown
     startproject.compose("run", "--rm", "clearsessions", "once")
+    said = startproject.verb("rotate", "secret_key")
+    assert "done; sessions that the former key signed live on" in said
     startproject.verb("down")
     assert startproject.compose("ps", "--all", "--quiet") == ""
 
@@ -146,7 +148,7 @@ def test_what_cant_be_adopted_is_one_line_and_nothing_is_made(
         module = names.get(text)
         path.write_text(f'setdefault("DJANGO_SETTINGS_MODULE", "{module}")' if module else text)
     before = sorted(tmp_path.rglob("*"))
-    said = run(ADOPT, tmp_path, *options, check=False)
+    said = run(ADOPT, tmp_path, *options, cwd=tmp_path, check=False)
     assert line in said
     assert said.startswith("adopt: ")
     assert said.count("\n") == 1

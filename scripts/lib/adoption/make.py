@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from adoption import RefusedError, update
-from adoption.project import ROOT, Project
+from adoption.project import Project
+from stack import ROOT
 
 FILES = Path(__file__).parent / "files"
 # Of this repository, what operates a stack.
@@ -26,7 +27,7 @@ TAKEN = (
     *(
         f"scripts/{verb}"
         for verb in (
-            "up", "down", "complaints", "status", "verify", "verify-stack", "prepare",
+            "up", "down", "complaints", "status", "rotate", "verify", "verify-stack", "prepare",
             "install-engine", "check-ports",
         )
     ),
@@ -103,7 +104,7 @@ def lock(project: Project) -> str:
     Resolved in a container of the image that will run them.
     """
     image = os.environ.get("PYTHON_IMAGE", "python:3.13-slim-trixie")
-    ca = Path(os.environ.get("BUILD_CA_FILE") or "/etc/ssl/certs/ca-certificates.crt")
+    ca = Path(os.environ["BUILD_CA_FILE"])
     command = ["docker", "run", "--rm", "--interactive", "--entrypoint", "sh"]
     command += ["--volume", f"{project.root}:/project:ro", "--volume", f"{ROOT}/app:/app:ro"]
     command += ["--volume", f"{FILES}:/files:ro"]

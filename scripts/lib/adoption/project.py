@@ -8,8 +8,8 @@ from pathlib import Path
 
 from adoption import RefusedError, update
 from adoption.source import Source
+from stack import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 # By each word that compose takes for one; the first is the default.
 ENGINES = {
     word: engine
