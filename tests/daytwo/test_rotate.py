@@ -69,6 +69,11 @@ def test_what_can_not_be_rotated_is_refused_in_one_line(site: Site) -> None:
         assert done.returncode == 1
         assert " is nothing to rotate; it may be secret_key, " in done.stdout
         assert done.stdout.count("\n") == 1
+    key = site.folder / "deploy" / "secrets" / "secret_key"
+    key.mkdir()
+    done = site.type("scripts/rotate", "secret_key")
+    key.rmdir()
+    assert (done.returncode, done.stdout) == (1, f"rotate: {key}: Is a directory\n")
     site.compose("stop", site.scene.app)
     try:
         done = site.type("scripts/rotate", "secret_key")

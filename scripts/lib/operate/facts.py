@@ -56,9 +56,9 @@ def gather(own: OwnStack) -> Facts:
         "backup": backup,
     }
     running = {name for name, found in facts["services"].items() if found[0]["state"] == "running"}
+    optional = ("redis", "backup")
     for name, part in parts.items():
         try:
-            optional = ("redis", "backup")
             facts[name] = part(own) if name not in optional or name in running else None
         except (StackError, ValueError, KeyError):
             facts[name] = None

@@ -73,8 +73,10 @@ def say(*lines: str) -> None:
         print(f"==> {line}", flush=True)
 
 
-def one_line(error: StackError) -> str:
+def one_line(error: StackError | OSError) -> str:
     """Return what an error says; of a command's output, the last line that says anything."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
     if not isinstance(error, CommandError):
         return str(error)
     lines = [line.strip() for line in error.output.splitlines() if line.strip()]
@@ -85,7 +87,7 @@ def verb(name: str, main: Callable[[list[str]], int], broken: int = 1) -> None:
     """Run a verb and end with its status; what can't be done is one line and `broken`."""
     try:
         sys.exit(main(sys.argv[1:]))
-    except StackError as error:
+    except (StackError, OSError) as error:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         sys.exit(broken)
     except KeyboardInterrupt:

@@ -45,9 +45,10 @@ def rotate(own: OwnStack) -> None:
     A process that knows only the former key takes what the new one signed for no session at all. So
     the first roll has each process know both, and only in the second one sign by the new one.
     """
+    former = current(own)
     if not NEXT.exists():
         put(NEXT, secrets.token_urlsafe(LENGTH))
-    new, former = NEXT.read_text(), current(own)
+    new = NEXT.read_text()
     if former != new:
         say("every process learns the new key")
         put(FALLBACKS, f"{new}\n{former}")
